@@ -1,0 +1,267 @@
+"""What operations say: the payloads, as MessagePack arrays checked while decoding.
+
+A CHANGES operation carries a list of actions that take effect together: a folder rename, a scan
+of a thousand files, one keystroke. Payloads above ``COMPRESS_ABOVE`` are deflated when that helps.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from .messages import Bytes16, Bytes32, HeadEntry
+from .packing import pack
+
+__all__ = [
+    "Action",
+    "Body",
+    "Cover",
+    "DropFile",
+    "DropFolder",
+    "EditText",
+    "MemberAdded",
+    "MembershipAction",
+    "MoveFile",
+    "NewFile",
+    "NewVersion",
+    "Opened",
+    "Part",
+    "PayloadError",
+    "PutFolder",
+    "SetEol",
+    "SetExecutable",
+    "decode_actions",
+    "decode_membership",
+    "decode_opened",
+    "encode_actions",
+    "encode_payload",
+]
+
+COMPRESS_ABOVE = 512  # bytes; below it deflate gains nothing (guess)
+MAX_PAYLOAD_BYTES = 8 * 1024 * 1024  # inflated; a bomb stops here
+_RAW, _DEFLATED = b"\x00", b"\x01"
+
+Path = Annotated[str, Meta(min_length=1, max_length=4096)]
+Size = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Vector = Annotated[tuple[HeadEntry, ...], Meta(max_length=16_384)]
+
+
+class PayloadError(ValueError):
+    """A payload that no correct meerkat would sign; it is kept in the log and has no effect."""
+
+
+class Opened(Struct, frozen=True, array_like=True):
+    """The first operation of a log: ``author`` speaks for ``member``.
+
+    ``proof`` is the member's signature over the pool and the author. ``certificate`` is the TLS
+    certificate (DER) by which this installation is known. Only the pool's founder has a ``nonce``:
+    the pool's id is the hash of the founder's key and that nonce.
+    """
+
+    member: Bytes32
+    proof: Annotated[bytes, Meta(min_length=64, max_length=64)]
+    certificate: Annotated[bytes, Meta(max_length=4096)]
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    nonce: Annotated[bytes, Meta(max_length=32)] = b""
+    pool_name: Annotated[str, Meta(max_length=255)] = ""
+
+
+class MemberAdded(Struct, frozen=True, array_like=True, tag=1):
+    """``member`` may be here from now on. ``role``: "owner", "writer" or "reader"."""
+
+    member: Bytes32
+    role: Annotated[str, Meta(max_length=16)]
+    name: Annotated[str, Meta(max_length=64)]
+
+
+MembershipAction = MemberAdded
+
+
+class Body(Struct, frozen=True, array_like=True):
+    """The start of a content.
+
+    ``kind``: "text" (``data`` is UTF-8), "blob" (``data`` lists chunks, 36 bytes each) or "link"
+    (``data`` is the target). ``digest`` is the BLAKE3 of the file's bytes and ``size`` their count.
+    A ``total`` above ``len(data)`` means that ``Part`` actions bring the rest.
+    """
+
+    kind: Annotated[str, Meta(max_length=8)]
+    digest: Bytes32
+    size: Size
+    total: Size
+    data: bytes
+    eol: Annotated[str, Meta(max_length=4)] = ""
+
+
+class Cover(Struct, frozen=True, array_like=True):
+    """A version that an action replaces, and how much of it the author had seen."""
+
+    version: Bytes16
+    seen: Vector
+
+
+class PutFolder(Struct, frozen=True, array_like=True, tag=1):
+    """A folder exists, even if empty."""
+
+    path: Path
+
+
+class DropFolder(Struct, frozen=True, array_like=True, tag=2):
+    """A folder is gone, as far as the author had seen it being made."""
+
+    path: Path
+    seen: Vector
+
+
+class NewFile(Struct, frozen=True, array_like=True, tag=3):
+    """A file is born, at a path, with its first version."""
+
+    file: Bytes16
+    version: Bytes16
+    path: Path
+    executable: bool
+    body: Body
+
+
+class NewVersion(Struct, frozen=True, array_like=True, tag=4):
+    """A file's content is replaced as a whole; what ``covers`` does not name stays beside it."""
+
+    file: Bytes16
+    version: Bytes16
+    covers: Annotated[tuple[Cover, ...], Meta(max_length=1024)]
+    body: Body
+
+
+class Part(Struct, frozen=True, array_like=True, tag=5):
+    """More of a body that does not fit one operation; ``offset`` in bytes of the body."""
+
+    file: Bytes16
+    version: Bytes16
+    offset: Size
+    data: bytes
+
+
+class EditText(Struct, frozen=True, array_like=True, tag=6):
+    """Typing: an update of a live text, of this author's client id alone."""
+
+    file: Bytes16
+    version: Bytes16
+    update: bytes
+
+
+class MoveFile(Struct, frozen=True, array_like=True, tag=7):
+    """A file has a new path; the last writer wins."""
+
+    file: Bytes16
+    path: Path
+
+
+class SetExecutable(Struct, frozen=True, array_like=True, tag=8):
+    """The executable bit; the last writer wins."""
+
+    file: Bytes16
+    executable: bool
+
+
+class SetEol(Struct, frozen=True, array_like=True, tag=9):
+    """How the lines of a text end on disk: "lf" or "crlf"; the last writer wins."""
+
+    file: Bytes16
+    version: Bytes16
+    eol: Annotated[str, Meta(max_length=4)]
+
+
+class DropFile(Struct, frozen=True, array_like=True, tag=10):
+    """A file's versions are gone, as far as the author had seen them."""
+
+    file: Bytes16
+    covers: Annotated[tuple[Cover, ...], Meta(min_length=1, max_length=1024)]
+
+
+Action = (
+    PutFolder
+    | DropFolder
+    | NewFile
+    | NewVersion
+    | Part
+    | EditText
+    | MoveFile
+    | SetExecutable
+    | SetEol
+    | DropFile
+)
+
+_T = TypeVar("_T")
+_actions: msgspec.msgpack.Decoder[list[Action]] = msgspec.msgpack.Decoder(list[Action])
+_membership: msgspec.msgpack.Decoder[list[MembershipAction]] = msgspec.msgpack.Decoder(
+    list[MembershipAction]
+)
+_opened: msgspec.msgpack.Decoder[Opened] = msgspec.msgpack.Decoder(Opened)
+
+
+def encode_payload(value: Struct | list[MembershipAction] | list[Action]) -> bytes:
+    """A payload of any kind, deflated when that makes it smaller."""
+    raw = pack(value)
+    if len(raw) > COMPRESS_ABOVE:
+        deflated = zlib.compress(raw, 1)
+        if len(deflated) < len(raw):
+            return _DEFLATED + deflated
+    return _RAW + raw
+
+
+def encode_actions(actions: list[Action]) -> bytes:
+    """The payload of a CHANGES operation."""
+    return encode_payload(actions)
+
+
+def _inflate(payload: bytes) -> bytes:
+    mark, rest = payload[:1], payload[1:]
+    if mark == _RAW:
+        return rest
+    if mark != _DEFLATED:
+        raise PayloadError("unknown compression")
+    inflater = zlib.decompressobj()
+    try:
+        raw = inflater.decompress(rest, MAX_PAYLOAD_BYTES)
+    except zlib.error as error:
+        raise PayloadError("damaged payload") from error
+    if inflater.unconsumed_tail or not inflater.eof:
+        raise PayloadError("payload too large when inflated")
+    return raw
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[_T], payload: bytes) -> _T:
+    try:
+        return decoder.decode(_inflate(payload))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise PayloadError("malformed payload") from error
+
+
+def decode_actions(payload: bytes) -> list[Action]:
+    """The actions of a CHANGES operation.
+
+    Raises:
+        PayloadError: if the payload is not a list of known, well-formed actions.
+    """
+    return _decode(_actions, payload)
+
+
+def decode_membership(payload: bytes) -> list[MembershipAction]:
+    """The actions of a MEMBERSHIP operation.
+
+    Raises:
+        PayloadError: as above.
+    """
+    return _decode(_membership, payload)
+
+
+def decode_opened(payload: bytes) -> Opened:
+    """The payload of an OPENED operation.
+
+    Raises:
+        PayloadError: as above.
+    """
+    return _decode(_opened, payload)

@@ -1,0 +1,180 @@
+"""What the disk is known to hold: the merge base between the folder and the pool.
+
+An entry says which version of which file a path held when folder and replica last agreed. A local
+change is a difference from it; so is a remote one. Written in the transaction that decides, so a
+crash between a decision and the system call is recognised afterwards (``Intent``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from .files import Kind, Observed, Signature
+from .ids import ContentHash
+from .packing import pack
+from .ports import Store, Table
+from .view import ancestors
+
+__all__ = ["Disk", "DiskEntry", "Intent"]
+
+_ENTRY, _INTENT = b"e", b"i"
+
+
+class DiskEntry(msgspec.Struct, frozen=True, array_like=True):
+    """What stands at a path.
+
+    ``at`` names the state of a live text that these bytes are; if they are no state of it (a save
+    was merged with edits that the program had not seen), ``base`` has the text itself.
+    """
+
+    kind: str
+    digest: bytes
+    executable: bool
+    signature: tuple[int, int, int, int, int]
+    file: bytes = b""
+    version: bytes = b""
+    at: bytes = b""
+    base: str | None = None
+
+    def observed(self) -> Observed:
+        """The same in the folder's words."""
+        return Observed(
+            Kind(self.kind), ContentHash(self.digest), self.executable, Signature(*self.signature)
+        )
+
+
+class Intent(msgspec.Struct, frozen=True, array_like=True):
+    """What a job is about to put at a path: if found there, it was ours."""
+
+    digest: bytes
+    file: bytes
+    version: bytes
+    at: bytes
+
+
+def signature_tuple(signature: Signature) -> tuple[int, int, int, int, int]:
+    """A signature as plain numbers, for the store."""
+    return (
+        signature.size_bytes,
+        signature.mtime_ns,
+        signature.ctime_ns,
+        signature.inode,
+        signature.device,
+    )
+
+
+def entry_of(
+    observed: Observed,
+    file: bytes = b"",
+    version: bytes = b"",
+    at: bytes = b"",
+    base: str | None = None,
+) -> DiskEntry:
+    """An entry for what was observed."""
+    return DiskEntry(
+        observed.kind.value,
+        bytes(observed.digest),
+        observed.executable,
+        signature_tuple(observed.signature),
+        bytes(file),
+        bytes(version),
+        at,
+        base,
+    )
+
+
+class Disk:
+    """All entries by path, in memory and in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.entries: dict[str, DiskEntry] = {}
+        self.intents: dict[str, Intent] = {}
+        self.content_bytes = 0
+        self.placed: set[tuple[bytes, bytes]] = set()  # (file, version) that newly stand here
+        self._paths: dict[bytes, set[str]] = {}  # version -> where it stands
+        self._children: dict[str, int] = {}  # folder -> entries directly in it
+        for key, value in store.scan(Table.DISK):
+            path = key[1:].decode()
+            if key[:1] == _ENTRY:
+                self._note(path, msgspec.msgpack.decode(value, type=DiskEntry))
+            else:
+                self.intents[path] = msgspec.msgpack.decode(value, type=Intent)
+        self.placed.clear()
+
+    def get(self, path: str) -> DiskEntry | None:
+        """What stands at a path, or None."""
+        return self.entries.get(path)
+
+    def put(self, path: str, entry: DiskEntry) -> None:
+        """The disk holds this now."""
+        self._drop(path)
+        self._note(path, entry)
+        self._store.put(Table.DISK, _ENTRY + path.encode(), pack(entry))
+
+    def remove(self, path: str) -> None:
+        """Nothing stands there any more."""
+        if path in self.entries:
+            self._drop(path)
+            self._store.delete(Table.DISK, _ENTRY + path.encode())
+
+    def intend(self, path: str, intent: Intent) -> None:
+        """A job is about to put this at the path."""
+        self.intents[path] = intent
+        self._store.put(Table.DISK, _INTENT + path.encode(), pack(intent))
+
+    def settle(self, path: str) -> None:
+        """The job ended, one way or the other."""
+        if self.intents.pop(path, None) is not None:
+            self._store.delete(Table.DISK, _INTENT + path.encode())
+
+    def places_of(self, version: bytes) -> list[str]:
+        """Where a version stands, sorted."""
+        return sorted(self._paths.get(version, ()))
+
+    def is_empty(self, folder: str) -> bool:
+        """Whether nothing we know of stands in a folder."""
+        return folder not in self._children
+
+    def blocked_by(self, path: str) -> str | None:
+        """A file that stands where one of the path's folders must be."""
+        for folder in ancestors(path):
+            entry = self.entries.get(folder)
+            if entry is not None and entry.kind != Kind.FOLDER.value:
+                return folder
+        return None
+
+    def known(self) -> Iterator[tuple[str, Observed]]:
+        """Everything in the folder's words."""
+        for path, entry in self.entries.items():
+            yield path, entry.observed()
+
+    def _note(self, path: str, entry: DiskEntry) -> None:
+        self.entries[path] = entry
+        self.content_bytes += entry.signature[0] if entry.kind == Kind.FILE.value else 0
+        if entry.version:
+            places = self._paths.setdefault(entry.version, set())
+            if not places:
+                self.placed.add((entry.file, entry.version))
+            places.add(path)
+        parent = path.rpartition("/")[0]
+        if parent:
+            self._children[parent] = self._children.get(parent, 0) + 1
+
+    def _drop(self, path: str) -> None:
+        entry = self.entries.pop(path, None)
+        if entry is None:
+            return
+        self.content_bytes -= entry.signature[0] if entry.kind == Kind.FILE.value else 0
+        if entry.version:
+            places = self._paths[entry.version]
+            places.discard(path)
+            if not places:
+                del self._paths[entry.version]
+        parent = path.rpartition("/")[0]
+        if parent:
+            self._children[parent] -= 1
+            if not self._children[parent]:
+                del self._children[parent]

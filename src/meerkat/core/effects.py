@@ -1,0 +1,142 @@
+"""Everything a Peer can ask of its node. Performed after the transaction is committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .events import LinkId
+from .files import Job, Location
+from .ids import AuthorId, ContentHash, MemberId
+from .messages import Message
+
+__all__ = [
+    "AnswerKnock",
+    "CloseLink",
+    "Dial",
+    "Effect",
+    "InvitationMade",
+    "Notify",
+    "Perform",
+    "ScanFolder",
+    "Send",
+    "ServeChunks",
+    "StartTimer",
+    "StoreChunk",
+    "Trust",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Put a message into a link's outbox."""
+
+    link: LinkId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLink:
+    """Say goodbye with ``reason`` (a word or two for the other side) and close."""
+
+    link: LinkId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Connect to an author at an address; answered by ``LinkUp`` or ``DialFailed``."""
+
+    author: AuthorId
+    member: MemberId
+    address: str
+    certificate: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The TLS certificates (DER) of everyone who may connect from now on."""
+
+    certificates: dict[MemberId, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """After ``delay`` seconds send ``TimerExpired(name)``. Setting it again moves it."""
+
+    name: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Jobs for the folder, in order."""
+
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFolder:
+    """Begin (or repeat) looking at the whole folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeChunks:
+    """Read chunks off the disk, check them and send them on a link's bulk stream, in order.
+
+    What cannot be read any more is answered with ``NoChunks``.
+    """
+
+    link: LinkId
+    chunks: tuple[tuple[ContentHash, Location], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreChunk:
+    """Write a received chunk into the incoming file of a blob; answered by ``ChunksStored``."""
+
+    blob: ContentHash
+    index: int
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationMade:
+    """The secret of a new invitation. ``expires``: seconds since the epoch."""
+
+    ticket: int
+    invitation: bytes = field(repr=False)
+    secret: bytes = field(repr=False)
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKnock:
+    """``reply`` opens the door; ``refusal`` (a sentence) keeps it shut."""
+
+    ticket: int
+    reply: bytes | None = field(repr=False, default=None)
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Something people may want to know. ``name`` is stable; ``facts`` are plain values."""
+
+    name: str
+    facts: dict[str, str | int | float | bool]
+
+
+Effect = (
+    Send
+    | CloseLink
+    | Dial
+    | Trust
+    | StartTimer
+    | Perform
+    | ScanFolder
+    | ServeChunks
+    | StoreChunk
+    | InvitationMade
+    | AnswerKnock
+    | Notify
+)

@@ -1,0 +1,177 @@
+"""Everything that can happen to a Peer. Frozen values; ``Peer.handle`` matches on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NewType
+
+from .edits import Edit
+from .files import JobResult, PrepareResult, Seen
+from .ids import AuthorId, ContentHash, FileId, MemberId, VersionId
+from .messages import Message
+
+__all__ = [
+    "BulkReceived",
+    "ChunksStored",
+    "DialFailed",
+    "Event",
+    "FilesObserved",
+    "InviteRequested",
+    "JobsDone",
+    "Knocked",
+    "LinkDown",
+    "LinkId",
+    "LinkUp",
+    "Listening",
+    "MessageReceived",
+    "Started",
+    "Stopping",
+    "TextEdited",
+    "TimerExpired",
+]
+
+LinkId = NewType("LinkId", int)
+"""The node's number for one connection; never reused while the node runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The node runs: load, link, scan. ``wall`` is the time of day (s since the epoch)."""
+
+    wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The node is about to stop; say goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where we can be reached; empty if nobody can dial us."""
+
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A connection stands; TLS has proven that ``member`` is at the other end."""
+
+    link: LinkId
+    member: MemberId
+    address: str
+    outbound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A connection ended. ``reason``: the far end's goodbye, or what was noticed."""
+
+    link: LinkId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """Nobody (or the wrong one) answered at ``address``."""
+
+    author: AuthorId
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A well-formed message; whether it makes sense is for the peer to say."""
+
+    link: LinkId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class BulkReceived:
+    """A chunk that was asked for and hashes to ``chunk`` (checked by the node)."""
+
+    link: LinkId
+    chunk: ContentHash
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TimerExpired:
+    """A timer set by ``StartTimer`` ran out. ``name`` says whose it is."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilesObserved:
+    """The folder found changes. ``moved`` pairs (old path, new path)."""
+
+    seen: tuple[Seen, ...] = ()
+    gone: tuple[str, ...] = ()
+    moved: tuple[tuple[str, str], ...] = ()
+    scan_complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobsDone:
+    """Jobs that the folder finished, in the order in which they happened on the disk."""
+
+    results: tuple[JobResult | PrepareResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunksStored:
+    """Chunks that reached the incoming file of a blob, or could not."""
+
+    blob: ContentHash
+    stored: tuple[int, ...] = ()
+    failed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextEdited:
+    """A person typed in one of our editors. Positions are code points of the current text."""
+
+    file: FileId
+    version: VersionId
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InviteRequested:
+    """Make an invitation. ``ticket`` comes back in ``InvitationMade``; ``lifetime`` in seconds."""
+
+    ticket: int
+    uses: int
+    lifetime: float
+
+
+@dataclass(frozen=True, slots=True)
+class Knocked:
+    """Someone holds an invitation and asks to be let in. ``certificate`` is ours, as DER."""
+
+    ticket: int
+    request: bytes
+    address: str
+    certificate: bytes = field(repr=False)
+
+
+Event = (
+    Started
+    | Stopping
+    | Listening
+    | LinkUp
+    | LinkDown
+    | DialFailed
+    | MessageReceived
+    | BulkReceived
+    | TimerExpired
+    | FilesObserved
+    | JobsDone
+    | ChunksStored
+    | TextEdited
+    | InviteRequested
+    | Knocked
+)

@@ -1,0 +1,85 @@
+"""Heads: author -> sequence, our version vector. What a peer lacks is a set of ranges.
+
+The seeds called an author's last operation its *command head*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from .ids import AuthorId
+
+__all__ = ["Heads", "Range"]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Operations ``first..last`` (both included, from 1) of one author."""
+
+    author: AuthorId
+    first: int
+    last: int
+
+
+class Heads:
+    """A version vector that only grows. An author it does not name stands at 0."""
+
+    __slots__ = ("_sequences",)
+
+    def __init__(self, sequences: Mapping[AuthorId, int] | None = None) -> None:
+        self._sequences: dict[AuthorId, int] = dict(sequences or {})
+
+    def __getitem__(self, author: AuthorId) -> int:
+        return self._sequences.get(author, 0)
+
+    def __iter__(self) -> Iterator[AuthorId]:
+        return iter(self._sequences)
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Heads) and self._sequences == other._sequences
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{a.short()}:{s}" for a, s in self.items())
+        return f"Heads({inside})"
+
+    def items(self) -> list[tuple[AuthorId, int]]:
+        """All entries, sorted by author, so that nothing depends on arrival order."""
+        return sorted(self._sequences.items())
+
+    def copy(self) -> Heads:
+        """An independent copy."""
+        return Heads(self._sequences)
+
+    def advance(self, author: AuthorId, sequence: int) -> bool:
+        """Raise one entry; True if it was news."""
+        if sequence <= self._sequences.get(author, 0):
+            return False
+        self._sequences[author] = sequence
+        return True
+
+    def cut(self, author: AuthorId, sequence: int) -> None:
+        """Lower one entry: only for an author that forked."""
+        if sequence < self._sequences.get(author, 0):
+            self._sequences[author] = sequence
+
+    def merge(self, entries: Iterable[tuple[AuthorId, int]]) -> list[tuple[AuthorId, int]]:
+        """Raise many entries; returns those that were news."""
+        return [entry for entry in entries if self.advance(*entry)]
+
+    def covers(self, entries: Iterable[tuple[AuthorId, int]]) -> bool:
+        """Whether every entry is already within these heads."""
+        return all(self._sequences.get(author, 0) >= sequence for author, sequence in entries)
+
+    def missing_from(self, other: Heads) -> list[Range]:
+        """What these heads have and ``other`` lacks, sorted by author."""
+        return [
+            Range(author, other[author] + 1, sequence)
+            for author, sequence in self.items()
+            if sequence > other[author]
+        ]

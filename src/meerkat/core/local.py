@@ -1,0 +1,341 @@
+"""Local changes: what people and programs did to the folder, as actions to sign.
+
+Compares what was observed with what the disk was known to hold (the base), never with what the
+pool has meanwhile: a save is diffed against what that program last saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from .actions import (
+    Action,
+    Body,
+    Cover,
+    DropFile,
+    DropFolder,
+    EditText,
+    MoveFile,
+    NewFile,
+    NewVersion,
+    Part,
+    PutFolder,
+    SetEol,
+    SetExecutable,
+)
+from .chunks import Chunk
+from .diff import diff
+from .disk import Disk, DiskEntry, entry_of
+from .edits import transform
+from .events import FilesObserved
+from .files import BlobContent, Kind, Observed, Seen, Symlink, TextContent
+from .ids import ContentHash
+from .messages import HeadEntry
+from .replica import Replica
+from .text_file import Eol, TextFile, decode_file
+from .texts import file_bytes
+from .tree import File, Version, version_id
+
+__all__ = ["LocalChanges", "pack_chunks", "unpack_chunks"]
+
+PART_BYTES = 512 * 1024  # of a body in one action: an operation takes at most 1 MiB
+CHUNK_ENTRY_BYTES = 36
+
+
+def pack_chunks(chunks: Sequence[Chunk]) -> bytes:
+    """A blob's body: 32 bytes of hash and 4 of length (big-endian) for each chunk."""
+    return b"".join(chunk.hash + chunk.length.to_bytes(4, "big") for chunk in chunks)
+
+
+def unpack_chunks(body: bytes) -> tuple[Chunk, ...]:
+    """The chunks of a blob's body.
+
+    Raises:
+        ValueError: if it is not a whole number of valid entries.
+    """
+    if len(body) % CHUNK_ENTRY_BYTES:
+        raise ValueError("a list of chunks is cut off")
+    return tuple(
+        Chunk(ContentHash(body[at : at + 32]), int.from_bytes(body[at + 32 : at + 36], "big"))
+        for at in range(0, len(body), CHUNK_ENTRY_BYTES)
+    )
+
+
+class LocalChanges:
+    """Turns one observation after the other into actions."""
+
+    def __init__(self, replica: Replica, disk: Disk, bases: dict[bytes, str]) -> None:
+        self._replica = replica
+        self._disk = disk
+        self._bases = bases  # version -> its text before edits that the disk does not hold yet
+        self._actions: list[Action] = []
+        self._fresh: dict[str, bool] = {}  # touched paths: are the bytes the version's new state?
+        self.dirty: set[str] = set()  # paths whose content must be looked at by the planner
+
+    def observe(self, event: FilesObserved, wall: float) -> bool:
+        """Take in an observation; True if operations were written."""
+        before = self._replica.log.heads[self._replica.log.author]
+        seen_at = {seen.path: seen for seen in event.seen}
+        for old, new in event.moved:
+            self._one_at_a_time((old, new), wall)
+            if self._moved(old, new, seen_at.get(new)):
+                del seen_at[new]
+        for path, seen in seen_at.items():
+            self._one_at_a_time((path,), wall)
+            self._seen(seen)
+        for path in sorted(event.gone, reverse=True):  # what is inside a folder first
+            self._one_at_a_time((path,), wall)
+            self._gone(path)
+        self._finish(wall)
+        return self._replica.log.heads[self._replica.log.author] > before
+
+    def _one_at_a_time(self, paths: tuple[str, ...], wall: float) -> None:
+        if any(path in self._fresh for path in paths):
+            self._finish(wall)
+
+    def _finish(self, wall: float) -> None:
+        """Sign what was gathered; entries then name the state they are."""
+        if self._actions:
+            actions, self._actions = self._actions, []
+            self._replica.write(actions, wall)
+        for path, whole in sorted(self._fresh.items()):
+            entry = self._disk.get(path)
+            if whole and entry is not None:
+                _, version = self._replica.tree.find(entry.file, entry.version)
+                if version is not None:
+                    at = version.state()
+                    self._disk.put(path, msgspec.structs.replace(entry, at=at))
+        self._fresh.clear()
+
+    def _mark(self, path: str, *, whole: bool = False) -> None:
+        self._fresh[path] = whole
+        self.dirty.add(path)
+
+    # -- seen ------------------------------------------------------------------------------
+
+    def _seen(self, seen: Seen) -> None:
+        entry, observed = self._disk.get(seen.path), seen.observed
+        if entry is not None and entry.kind == observed.kind.value:
+            if entry.digest == observed.digest and (
+                entry.executable == observed.executable or observed.kind is not Kind.FILE
+            ):
+                self._disk.put(seen.path, _resigned(entry, observed))
+                return
+        if self._adopt(seen):
+            return
+        if observed.kind is Kind.FOLDER:
+            self._new_folder(seen.path, entry, observed)
+        elif entry is None or entry.kind == Kind.FOLDER.value:
+            self._new_file(seen)
+        else:
+            self._changed(seen, entry)
+
+    def _adopt(self, seen: Seen) -> bool:
+        """Whether this is what the pool wants there, or what we were about to put there."""
+        path, observed = seen.path, seen.observed
+        intent = self._disk.intents.get(path)
+        if intent is not None and intent.digest == observed.digest and intent.version:
+            self._disk.put(path, entry_of(observed, intent.file, intent.version, intent.at))
+            self.dirty.add(path)
+            return True
+        view = self._replica.view
+        shown = view.files.get(path)
+        if observed.kind is Kind.FOLDER:
+            if view.is_folder(path):
+                self._disk.put(path, entry_of(observed))
+                return True
+            return False
+        if shown is None:
+            return False
+        _, version = self._replica.tree.find(shown.file, shown.version)
+        if version is None or self._digest(version) != observed.digest:
+            return False
+        if (version.kind == "link") != (observed.kind is Kind.SYMLINK):
+            return False
+        self._disk.put(path, entry_of(observed, shown.file, shown.version, version.state()))
+        file = self._replica.tree.files[shown.file]
+        if observed.kind is Kind.FILE and file.executable != observed.executable:
+            self.dirty.add(path)
+        return True
+
+    def _digest(self, version: Version) -> bytes:
+        if version.kind != "text":
+            return version.digest
+        text = self._replica.texts.load(version).text
+        return ContentHash.of(file_bytes(text, version.eol))
+
+    def _new_folder(self, path: str, entry: DiskEntry | None, observed: Observed) -> None:
+        if entry is not None and entry.kind != Kind.FOLDER.value:
+            self._drop(entry)
+        self._actions.append(PutFolder(path))
+        self._disk.put(path, entry_of(observed))
+        self._mark(path)
+
+    def _new_file(self, seen: Seen) -> None:
+        observed = seen.observed
+        body, rest = _body(seen)
+        file = self._replica.tree.unused_file_id(seen.path, observed.digest)
+        version = version_id(file, body.kind, body.digest, ())
+        self._actions.append(NewFile(file, version, seen.path, observed.executable, body))
+        self._add_parts(file, version, len(body.data), rest)
+        self._disk.put(seen.path, entry_of(observed, file, version))
+        self._mark(seen.path, whole=True)
+
+    def _add_parts(self, file: bytes, version: bytes, offset: int, rest: bytes) -> None:
+        for start in range(0, len(rest), PART_BYTES):
+            piece = rest[start : start + PART_BYTES]
+            self._actions.append(Part(bytes(file), bytes(version), offset + start, piece))
+
+    def _changed(self, seen: Seen, entry: DiskEntry) -> None:
+        file, version = self._replica.tree.find(entry.file, entry.version)
+        if file is None or version is None:
+            self._new_file(seen)
+            return
+        if seen.observed.kind is Kind.FILE and entry.kind == Kind.FILE.value:
+            if seen.observed.executable != entry.executable:
+                self._actions.append(SetExecutable(file.id, seen.observed.executable))
+            if entry.digest == seen.observed.digest:
+                self._disk.put(seen.path, _resigned(entry, seen.observed))
+                self._mark(seen.path)
+                return
+        decoded = decode_file(seen.content.data) if isinstance(seen.content, TextContent) else None
+        if version.kind == "text" and decoded is not None and version.live:
+            self._edited(seen, entry, file, version, decoded)
+        else:
+            self._replaced(seen, entry, file, version)
+
+    def _edited(
+        self, seen: Seen, entry: DiskEntry, file: File, version: Version, new: TextFile
+    ) -> None:
+        """A save becomes the smallest edits, on top of what the pool has meanwhile."""
+        current = self._replica.texts.load(version).text
+        base = self._base(entry, version, current)
+        edits = diff(base, new.text)
+        if base is not current and base != current:
+            edits = transform(edits, diff(base, current))
+        for update in self._replica.texts.edit(version, edits) if edits else ():
+            self._actions.append(EditText(file.id, version.id, update))
+        eol = new.eol.value if isinstance(new.eol, Eol) else ""
+        if eol and eol != (version.eol or "lf"):
+            self._actions.append(SetEol(file.id, version.id, eol))
+        merged = self._replica.texts.load(version).text
+        same = merged == new.text
+        self._disk.put(
+            seen.path,
+            entry_of(seen.observed, file.id, version.id, entry.at, None if same else new.text),
+        )
+        self._bases.pop(version.id, None)
+        self._mark(seen.path, whole=same)
+
+    def _base(self, entry: DiskEntry, version: Version, current: str) -> str:
+        """The text that stood on the disk before this save."""
+        if entry.base is not None:
+            return entry.base
+        if entry.at == version.state():
+            return current
+        kept = self._bases.get(version.id)
+        return kept if kept is not None else self._replica.texts.text_at(version, entry.at)
+
+    def _replaced(self, seen: Seen, entry: DiskEntry, file: File, version: Version) -> None:
+        covers = (self._cover(entry, version),)
+        body, rest = _body(seen)
+        new = version_id(file.id, body.kind, body.digest, (version.id,))
+        self._actions.append(NewVersion(file.id, new, covers, body))
+        self._add_parts(file.id, new, len(body.data), rest)
+        self._disk.put(seen.path, entry_of(seen.observed, file.id, new))
+        self._mark(seen.path, whole=True)
+
+    def _cover(self, entry: DiskEntry, version: Version) -> Cover:
+        """What whoever changed the folder had seen of a version: the disk's state, and all of
+        our own typing.
+        """
+        if version.kind != "text":  # its bytes never change, whoever wrote them too
+            return Cover(version.id, tuple(sorted(version.touches.items())))
+        seen = dict(msgspec.msgpack.decode(entry.at, type=list[HeadEntry])) if entry.at else {}
+        own = bytes(self._replica.log.author)
+        if own in version.touches:
+            seen[own] = version.touches[own]
+        return Cover(version.id, tuple(sorted(seen.items())))
+
+    # -- gone and moved --------------------------------------------------------------------
+
+    def _gone(self, path: str) -> None:
+        entry = self._disk.get(path)
+        if entry is None:
+            return
+        if entry.kind == Kind.FOLDER.value:
+            record = self._replica.tree.folders.get(path)
+            if record is not None and record.live:
+                self._actions.append(DropFolder(path, tuple(sorted(record.touches.items()))))
+        elif self._wanted_at(path, entry):
+            self._drop(entry)
+        self._disk.remove(path)
+        self._mark(path)
+
+    def _wanted_at(self, path: str, entry: DiskEntry) -> bool:
+        """Whether the pool still shows there what stood there. If not, it is gone already."""
+        return self._replica.view.place_of(entry.file, entry.version) == path
+
+    def _drop(self, entry: DiskEntry) -> None:
+        _, version = self._replica.tree.find(entry.file, entry.version)
+        if version is not None and version.live:
+            self._actions.append(DropFile(entry.file, (self._cover(entry, version),)))
+
+    def _moved(self, old: str, new: str, seen: Seen | None) -> bool:
+        """A file or folder has a new path; True if nothing else about it is new."""
+        entry, target = self._disk.get(old), self._disk.get(new)
+        if entry is None:
+            return False
+        if entry.kind == Kind.FOLDER.value or target is not None:
+            # A folder's contents move one by one. A file put in another's place is a save of that
+            # one: it keeps its identity and history.
+            self._gone(old)
+            return False
+        if not self._wanted_at(old, entry):
+            self._disk.remove(old)
+            self._mark(old)
+            return False
+        if not self._replica.view.files[old].main and not self._alone(entry):
+            self._gone(old)  # a second version gets a name, and a life, of its own
+            return False
+        self._actions.append(MoveFile(entry.file, new))
+        self._disk.remove(old)
+        same = seen is not None and seen.observed.digest == entry.digest
+        self._disk.put(new, _resigned(entry, seen.observed) if seen and same else entry)
+        self._mark(old)
+        self._mark(new)
+        return same and seen is not None and seen.observed.executable == entry.executable
+
+    def _alone(self, entry: DiskEntry) -> bool:
+        file = self._replica.tree.files.get(entry.file)
+        return file is not None and len(file.shown()) == 1
+
+
+def _resigned(entry: DiskEntry, observed: Observed) -> DiskEntry:
+    """The same content, touched."""
+    fresh = entry_of(observed)
+    return msgspec.structs.replace(entry, signature=fresh.signature, executable=fresh.executable)
+
+
+def _body(seen: Seen) -> tuple[Body, bytes]:
+    """The start of a content, and the bytes of its body that go into further parts."""
+    observed, content = seen.observed, seen.content
+    size, digest = observed.signature.size_bytes, bytes(observed.digest)
+    if isinstance(content, TextContent):
+        decoded = decode_file(content.data)
+        if decoded is not None:
+            data = decoded.text.encode()
+            eol = decoded.eol.value if decoded.eol is not None else ""
+            body = Body("text", digest, len(content.data), len(data), data[:PART_BYTES], eol)
+            return body, data[PART_BYTES:]
+        raise ValueError(f"{seen.path}: announced as text, but is none")
+    if isinstance(content, BlobContent):
+        data = pack_chunks(content.chunks)
+        size = sum(chunk.length for chunk in content.chunks)
+        return Body("blob", digest, size, len(data), data[:PART_BYTES]), data[PART_BYTES:]
+    if isinstance(content, Symlink):
+        data = content.target.encode()
+        return Body("link", digest, len(data), len(data), data), b""
+    raise ValueError(f"{seen.path}: a folder has no body")

@@ -1,0 +1,286 @@
+"""Who is linked, and whom to dial: for now, every member links to every other it can reach.
+
+A newcomer enters through any member, asks for the client list (``Addresses``) and the data, and
+connects to each client of the list. The random overlay replaces this file's decision whom to dial;
+its handshake stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from random import Random
+
+import msgspec
+
+from .effects import CloseLink, Dial, Effect, Send, StartTimer
+from .events import LinkId
+from .ids import AuthorId, MemberId
+from .messages import AddressEntry, Addresses, HeadEntry, Hello
+from .operation import OperationError
+from .packing import pack
+from .ports import Store, Table
+from .roster import Credentials, Roster, read_opened
+from .wire import PROTOCOL_VERSION
+
+__all__ = ["Mesh", "MeshConfig", "MeshLink", "Phase"]
+
+
+@dataclass(frozen=True, slots=True)
+class MeshConfig:
+    """Pace of dialling, in seconds."""
+
+    redial_first: float = 0.1
+    redial_max: float = 30.0
+    eager_for: float = 600.0
+    """For this long after a link was lost it is dialled at least every ``redial_eager``, so that a
+    healed cut is noticed within a second."""
+    redial_eager: float = 0.5
+    hello_timeout: float = 5.0
+    addresses_count: int = 8
+    """Addresses kept of one author."""
+
+
+class Phase(Enum):
+    """Of a link."""
+
+    HELLO = "hello"  # connected; the other side has not said who it is
+    LINKED = "linked"
+
+
+@dataclass(slots=True)
+class MeshLink:
+    """A connection and who is behind it."""
+
+    id: LinkId
+    member: MemberId
+    address: str
+    outbound: bool
+    since: float
+    phase: Phase = Phase.HELLO
+    author: AuthorId | None = None
+
+
+@dataclass(slots=True)
+class _Target:
+    addresses: list[str]
+    next_try: float = 0.0
+    delay: float = 0.1
+    lost_at: float = -1e9
+    turn: int = 0
+    dialling: bool = False
+
+
+@dataclass(slots=True)
+class Greeted:
+    """What a Hello led to."""
+
+    linked: bool
+    effects: list[Effect] = field(default_factory=list)
+    credentials: Credentials | None = None
+
+
+class Mesh:
+    """Links, addresses, and the decision whom to dial."""
+
+    def __init__(
+        self, store: Store, roster: Roster, author: AuthorId, config: MeshConfig, rng: Random
+    ) -> None:
+        self._store, self._roster, self._config, self._rng = store, roster, config, rng
+        self.author = author
+        self.listen: tuple[str, ...] = ()
+        self.links: dict[LinkId, MeshLink] = {}
+        self._by_author: dict[AuthorId, LinkId] = {}
+        self._targets: dict[AuthorId, _Target] = {}
+        self._timer_at: float | None = None
+        for key, value in store.scan(Table.ADDRESS):
+            addresses = msgspec.msgpack.decode(value, type=list[str])
+            self._targets[AuthorId(key)] = _Target(addresses)
+
+    # -- links -----------------------------------------------------------------------------
+
+    @property
+    def linked(self) -> list[MeshLink]:
+        """Links whose other side is known, by author."""
+        return [self.links[link] for _, link in sorted(self._by_author.items())]
+
+    def link_of(self, author: AuthorId) -> MeshLink | None:
+        """The link to an author, if there is one."""
+        link = self._by_author.get(author)
+        return self.links[link] if link is not None else None
+
+    def link_up(
+        self, link: LinkId, member: MemberId, address: str, *, outbound: bool, now: float
+    ) -> list[Effect]:
+        """A connection stands; it has to say hello in time."""
+        self.links[link] = MeshLink(link, member, address, outbound, now)
+        return [StartTimer("hello", self._config.hello_timeout)]
+
+    def link_down(self, link: LinkId, now: float) -> bool:
+        """A connection ended; True if it was a link."""
+        ended = self.links.pop(link, None)
+        if ended is None or ended.author is None:
+            return False
+        target = self._targets.get(ended.author)
+        if target is not None:
+            target.dialling = False
+        if self._by_author.get(ended.author) != link:
+            return False
+        del self._by_author[ended.author]
+        if target is not None:
+            target.lost_at, target.delay = now, self._config.redial_first
+            target.next_try = now + self._rng.uniform(0, self._config.redial_first)
+        return True
+
+    def overdue(self, now: float) -> list[Effect]:
+        """Close what never said hello."""
+        late = now - self._config.hello_timeout
+        return [
+            CloseLink(link.id, "no hello")
+            for link in self.links.values()
+            if link.phase is Phase.HELLO and link.since <= late
+        ]
+
+    def on_hello(self, link_id: LinkId, hello: Hello, now: float) -> Greeted:
+        """Decide whether the one behind a connection becomes a neighbor."""
+        link = self.links.get(link_id)
+        if link is None or link.phase is not Phase.HELLO:
+            return _refuse(link_id, "protocol")
+        if hello.version != PROTOCOL_VERSION or hello.pool != self._roster.pool:
+            return _refuse(link_id, "version" if hello.pool == self._roster.pool else "other pool")
+        try:
+            credentials = read_opened(hello.opened, self._roster.pool)
+        except OperationError:
+            return _refuse(link_id, "credentials")
+        author = credentials.operation.author
+        if author != hello.author or credentials.opened.member != link.member:
+            return _refuse(link_id, "credentials")
+        if link.member not in self._roster.members and not self._roster.may_link(author):
+            return _refuse(link_id, "not a member")
+        if author == self.author:
+            return _refuse(link_id, "myself")
+        if author not in self._roster.authors:
+            # A new author of a known member; its log will say the same.
+            self._roster.introduce([credentials])
+        link.author = author
+        return self._keep_one(link, author, hello, credentials)
+
+    def _keep_one(
+        self, link: MeshLink, author: AuthorId, hello: Hello, credentials: Credentials
+    ) -> Greeted:
+        """Of two connections to one author the one dialled by the smaller id survives."""
+        effects: list[Effect] = []
+        other = self._by_author.get(author)
+        if other is not None:
+            old = self.links[other]
+            if old.outbound == link.outbound:
+                # The other side dialled again: it knows that the old one is dead.
+                effects.append(CloseLink(other, "replaced"))
+            elif link.outbound != (self.author < author):
+                return _refuse(link.id, "duplicate")
+            else:
+                effects.append(CloseLink(other, "duplicate"))
+        link.phase = Phase.LINKED
+        self._by_author[author] = link.id
+        target = self._targets.get(author)
+        if target is not None:
+            target.dialling, target.delay = False, self._config.redial_first
+        addresses = [*hello.listen, *([link.address] if link.outbound else [])]
+        self._remember(author, addresses)
+        return Greeted(True, effects, credentials)
+
+    # -- addresses -------------------------------------------------------------------------
+
+    def client_list(self) -> Addresses:
+        """Everyone we know how to reach, ourselves included."""
+        entries = [AddressEntry(bytes(self.author), self.listen)] if self.listen else []
+        entries += [
+            AddressEntry(bytes(author), tuple(target.addresses))
+            for author, target in sorted(self._targets.items())
+            if target.addresses and self._roster.may_link(author)
+        ]
+        return Addresses(tuple(entries[:1024]))
+
+    def on_addresses(self, message: Addresses) -> None:
+        """Somebody's client list."""
+        for entry in message.entries:
+            author = AuthorId(entry.author)
+            if author != self.author:
+                self._remember(author, entry.addresses, hearsay=True)
+
+    def _remember(
+        self, author: AuthorId, addresses: Iterable[str], *, hearsay: bool = False
+    ) -> None:
+        target = self._targets.get(author)
+        if target is None:
+            if hearsay and len(self._targets) >= 4096:
+                return
+            target = self._targets[author] = _Target([])
+        fresh = [one for one in dict.fromkeys(addresses) if one]
+        known = target.addresses
+        # What the author itself says comes first; hearsay only adds.
+        merged = known + fresh if hearsay else fresh + known
+        merged = list(dict.fromkeys(merged))[: self._config.addresses_count]
+        if merged != known:
+            target.addresses = merged
+            target.next_try = 0.0
+            self._store.put(Table.ADDRESS, author, pack(merged))
+
+    # -- dialling --------------------------------------------------------------------------
+
+    def dial_failed(self, author: AuthorId, now: float) -> None:
+        """Nobody answered; try the next address, less and less often."""
+        target = self._targets.get(author)
+        if target is None:
+            return
+        target.dialling = False
+        target.turn += 1
+        eager = now - target.lost_at < self._config.eager_for
+        most = self._config.redial_eager if eager else self._config.redial_max
+        target.delay = min(target.delay * 2, most)
+        target.next_try = now + target.delay * self._rng.uniform(0.8, 1.0)
+
+    def evaluate(self, now: float) -> list[Effect]:
+        """Dial everyone who is not linked and whose turn it is."""
+        effects: list[Effect] = []
+        soonest: float | None = None
+        for author, target in sorted(self._targets.items()):
+            record = self._roster.authors.get(author)
+            if (
+                record is None
+                or author == self.author
+                or author in self._by_author
+                or target.dialling
+                or not target.addresses
+                or not self._roster.may_link(author)
+            ):
+                continue
+            if target.next_try > now:
+                soonest = min(soonest or target.next_try, target.next_try)
+                continue
+            target.dialling = True
+            address = target.addresses[target.turn % len(target.addresses)]
+            effects.append(Dial(author, MemberId(record.member), address, record.certificate))
+        if soonest is not None:
+            effects.append(StartTimer("dial", max(soonest - now, 0.001)))
+        return effects
+
+    def hello(self, link: LinkId, opened: bytes, name: str, heads: tuple[HeadEntry, ...]) -> Send:
+        """Our own introduction."""
+        return Send(
+            link,
+            Hello(
+                PROTOCOL_VERSION,
+                bytes(self._roster.pool),
+                bytes(self.author),
+                opened,
+                name,
+                self.listen,
+                heads,
+            ),
+        )
+
+
+def _refuse(link: LinkId, reason: str) -> Greeted:
+    return Greeted(False, [CloseLink(link, reason)])

@@ -1,0 +1,390 @@
+"""What the disk should hold: compares the view with what stands there and asks for jobs.
+
+The three trees are the pool's (``view``), the folder's (observations) and the one both last agreed
+on (``disk``). Local changes have been signed before the planner looks, so a difference between
+view and disk is the pool's news. One job per path at a time; every job names what it expects to
+find, so a save that came in between is never overwritten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from .blobs import Blobs
+from .disk import Disk, DiskEntry, Intent, entry_of
+from .files import (
+    Job,
+    JobResult,
+    Kind,
+    MakeFolder,
+    MoveFile,
+    Outcome,
+    RemoveFile,
+    RemoveFolder,
+    SetExecutable,
+    WriteFile,
+)
+from .ids import ContentHash
+from .local import unpack_chunks
+from .replica import Replica
+from .status import Problem
+from .texts import file_bytes, read_body
+from .tree import File, Version
+from .view import Shown, ancestors
+
+__all__ = ["Planner", "PlannerConfig", "is_safe_link"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerConfig:
+    """Pace of the planner, in seconds."""
+
+    retry: float = 1.0
+    """After a full disk or a passing fault."""
+    retry_name: float = 30.0
+    """After a name or permission that this machine refuses."""
+    jobs_count: int = 512
+    """Jobs the folder may have at once: it commits a few hundred together."""
+
+
+@dataclass(slots=True)
+class _Task:
+    """A job under way. ``paths`` are busy until its result comes."""
+
+    job: Job
+    paths: tuple[str, ...]
+    file: bytes = b""
+    version: bytes = b""
+    at: bytes = b""
+
+
+def is_safe_link(path: str, target: str) -> bool:
+    """Whether a symbolic link at ``path`` is relative and stays inside the folder."""
+    if not target or "\x00" in target or target.startswith("/"):
+        return False
+    depth = len(ancestors(path))
+    for part in target.split("/"):
+        depth += -1 if part == ".." else 0 if part in ("", ".") else 1
+        if depth < 0:
+            return False
+    return not (depth >= 0 and target.split("/")[0] == ".meerkat" and not ancestors(path))
+
+
+class Planner:
+    """Dirty paths in, jobs out."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        disk: Disk,
+        blobs: Blobs,
+        bases: dict[bytes, str],
+        config: PlannerConfig,
+    ) -> None:
+        self._replica, self._disk, self._blobs = replica, disk, blobs
+        self._bases = bases
+        self._config = config
+        self.dirty: set[str] = set()
+        self.problems: dict[str, Problem] = {}
+        self._busy: dict[str, int] = {}
+        self._tasks: dict[int, _Task] = {}
+        self._later: dict[str, float] = {}  # path -> when to try again
+        self._blocked: set[str] = set()  # wait for any other path to become free
+        self._left: set[str] = set()  # folders that stay because of what is in them
+        self._ticket = 0
+        replica.before_edit = self._keep_base
+
+    # -- what may have changed -------------------------------------------------------------
+
+    def _keep_base(self, version: Version) -> None:
+        """A remote edit is about to change a text: remember what the disk holds of it."""
+        if version.id in self._bases:
+            return
+        for path in self._disk.places_of(version.id):
+            entry = self._disk.get(path)
+            if entry is not None and entry.base is None and entry.at == version.state():
+                self._bases[version.id] = self._replica.texts.load(version).text
+
+    def look_at_all(self) -> None:
+        """After a restart: anything may differ."""
+        view = self._replica.view
+        self.dirty.update(view.files, view.folders, self._disk.entries)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the disk holds everything as the pool has it."""
+        return not (self.dirty or self._blocked or self._busy or self._later)
+
+    @property
+    def pending_count(self) -> int:
+        """Paths that the disk does not hold yet as the pool has them."""
+        return len(self.dirty | self._blocked | self._busy.keys() | self._later.keys())
+
+    def plan(self, now: float) -> list[Job]:
+        """Decide on every dirty path that can be decided now."""
+        for path in [path for path, due in self._later.items() if due <= now]:
+            del self._later[path]
+            self.dirty.add(path)
+        if len(self._tasks) >= self._config.jobs_count:
+            return []
+        jobs: list[Job] = []
+        todo = sorted(self.dirty)
+        for path in todo:
+            if len(self._tasks) >= self._config.jobs_count:
+                break
+            self.dirty.discard(path)
+            if path not in self._busy and path not in self._later:
+                jobs += self._decide(path)
+        return jobs
+
+    def next_due(self) -> float | None:
+        """When ``plan`` should be called even if nothing happens."""
+        return min(self._later.values(), default=None)
+
+    # -- one path --------------------------------------------------------------------------
+
+    def _decide(self, path: str) -> list[Job]:
+        view, entry = self._replica.view, self._disk.get(path)
+        self.problems.pop(path, None)
+        shown = view.files.get(path)
+        if shown is not None:
+            return self._want_file(path, shown, entry)
+        if view.is_folder(path):
+            return self._want_folder(path, entry)
+        return self._want_nothing(path, entry) if entry is not None else []
+
+    def _want_folder(self, path: str, entry: DiskEntry | None) -> list[Job]:
+        self._left.discard(path)
+        if entry is not None and entry.kind == Kind.FOLDER.value:
+            return []
+        if entry is not None:
+            return self._make_way(path, entry)
+        if self._disk.blocked_by(path):
+            return self._wait(path)
+        return self._start(MakeFolder(self._next(), path), path)
+
+    def _want_nothing(self, path: str, entry: DiskEntry) -> list[Job]:
+        if entry.kind == Kind.FOLDER.value:
+            if path in self._left:
+                return []
+            if not self._disk.is_empty(path):
+                return self._wait(path)
+            return self._start(RemoveFolder(self._next(), path), path)
+        return self._make_way(path, entry)
+
+    def _make_way(self, path: str, entry: DiskEntry) -> list[Job]:
+        """What stands here is not wanted here: move it where it is wanted, or remove it."""
+        target = self._wanted_elsewhere(path, entry)
+        if target is None:
+            return self._start(RemoveFile(self._next(), path, ContentHash(entry.digest)), path)
+        if self._disk.get(target) is None and not self._disk.blocked_by(target):
+            return self._move(path, target, entry)
+        if target in self._busy or self._replica.view.files.get(path) is None:
+            return self._wait(path)
+        # Somebody wants this place, and our target is taken, too: perhaps by what belongs here.
+        aside = f"{path}.{entry.version[:4].hex()}.moving"
+        return self._move(path, aside, entry)
+
+    def _wanted_elsewhere(self, path: str, entry: DiskEntry) -> str | None:
+        place = self._replica.view.place_of(entry.file, entry.version)
+        if place is None or place == path:
+            return None
+        other = self._disk.get(place)
+        return None if other is not None and other.version == entry.version else place
+
+    def _move(self, path: str, target: str, entry: DiskEntry) -> list[Job]:
+        if target in self._busy:
+            return self._wait(path)
+        job = MoveFile(self._next(), path, target, ContentHash(entry.digest))
+        self._disk.intend(target, Intent(entry.digest, entry.file, entry.version, entry.at))
+        return self._start(job, path, target)
+
+    def _want_file(self, path: str, shown: Shown, entry: DiskEntry | None) -> list[Job]:
+        file = self._replica.tree.files[shown.file]
+        version = file.version(shown.version)
+        if version is None:
+            return []
+        if entry is not None and entry.kind == Kind.FOLDER.value:
+            if not self._disk.is_empty(path):
+                return self._wait(path)
+            return self._start(RemoveFolder(self._next(), path), path)
+        if self._disk.blocked_by(path):
+            return self._wait(path)
+        if entry is not None and entry.version == version.id and self._is_current(entry, version):
+            return self._want_mode(path, entry, file, version)
+        if entry is None:
+            for source in self._disk.places_of(version.id):
+                if source in self._busy:
+                    return self._wait(path)
+                if self._replica.view.place_of(shown.file, version.id) != source:
+                    held = self._disk.entries[source]
+                    return self._move(source, path, held)
+        elif entry.version != version.id and self._wanted_elsewhere(path, entry) is not None:
+            return self._make_way(path, entry)
+        return self._write(path, entry, file, version)
+
+    def _is_current(self, entry: DiskEntry, version: Version) -> bool:
+        if version.kind != "text":
+            return True
+        return entry.base is None and entry.at == version.state()
+
+    def _want_mode(self, path: str, entry: DiskEntry, file: File, version: Version) -> list[Job]:
+        if version.kind == "link" or entry.executable == file.executable:
+            return []
+        digest = ContentHash(entry.digest)
+        return self._start(SetExecutable(self._next(), path, file.executable, digest), path)
+
+    def _write(self, path: str, entry: DiskEntry | None, file: File, version: Version) -> list[Job]:
+        data = self._content(path, version)
+        if data is None:
+            return []
+        if isinstance(data, ContentHash):
+            digest = data
+        else:
+            digest = ContentHash.of(data) if version.kind == "text" else ContentHash(version.digest)
+        at = version.state()
+        if entry is not None and entry.digest == digest and entry.kind == _kind(version).value:
+            # The same bytes by another way: nothing to write, but note what they are.
+            fresh = msgspec.structs.replace(
+                entry, file=file.id, version=version.id, at=at, base=None
+            )
+            self._disk.put(path, fresh)
+            self._bases.pop(version.id, None)
+            return self._want_mode(path, fresh, file, version)
+        expected = ContentHash(entry.digest) if entry is not None else None
+        job = WriteFile(self._next(), path, _kind(version), data, digest, file.executable, expected)
+        self._disk.intend(path, Intent(digest, file.id, version.id, at))
+        return self._start(job, path, file=file.id, version=version.id, at=at)
+
+    def _content(self, path: str, version: Version) -> bytes | ContentHash | None:
+        """The bytes to write, the name of an assembled blob, or None if it is not here yet."""
+        if version.kind == "text":
+            return file_bytes(self._replica.texts.load(version).text, version.eol)
+        try:
+            body = read_body(self._replica.log, version)
+            if version.kind == "link":
+                if not is_safe_link(path, body.decode()):
+                    self._refuse(path, "This link leads outside the folder; not made here.")
+                    return None
+                return body
+            chunks = unpack_chunks(body)
+        except (KeyError, ValueError):
+            chunks = ()
+        if not chunks or sum(chunk.length for chunk in chunks) != version.size:
+            self._refuse(path, "Its author described this content wrongly; not written.")
+            return None
+        return self._blobs.obtain(ContentHash(version.digest), chunks, path)
+
+    def _refuse(self, path: str, text: str) -> None:
+        self.problems[path] = Problem(path, text)
+
+    # -- jobs ------------------------------------------------------------------------------
+
+    def _next(self) -> int:
+        self._ticket += 2  # even; the blobs use odd ones
+        return self._ticket
+
+    def _wait(self, path: str) -> list[Job]:
+        self._blocked.add(path)
+        return []
+
+    def _start(
+        self, job: Job, *paths: str, file: bytes = b"", version: bytes = b"", at: bytes = b""
+    ) -> list[Job]:
+        self._tasks[job.ticket] = _Task(job, paths, file, version, at)
+        for path in paths:
+            self._busy[path] = job.ticket
+        return [job]
+
+    def done(self, result: JobResult, now: float) -> None:
+        """A job ended."""
+        task = self._tasks.pop(result.ticket, None)
+        if task is None:
+            return
+        for path in task.paths:
+            self._busy.pop(path, None)
+            self.dirty.add(path)
+            self._disk.settle(path)
+        self.dirty |= self._blocked
+        self._blocked.clear()
+        if result.outcome is Outcome.DONE:
+            self._succeeded(task, result)
+        else:
+            self._failed(task, result, now)
+
+    def _succeeded(self, task: _Task, result: JobResult) -> None:
+        job, observed = task.job, result.observed
+        match job:
+            case WriteFile() if observed is not None:
+                self._disk.put(job.path, entry_of(observed, task.file, task.version, task.at))
+                self._bases.pop(task.version, None)
+                self._blobs.written(job.digest)
+            case MoveFile() if observed is not None:
+                entry = self._disk.get(job.path)
+                self._disk.remove(job.path)
+                if entry is not None:
+                    moved = entry_of(observed, entry.file, entry.version, entry.at, entry.base)
+                    self._disk.put(job.target, moved)
+            case SetExecutable() | MakeFolder() if observed is not None:
+                entry = self._disk.get(job.path)
+                file, version, at, base = (
+                    (entry.file, entry.version, entry.at, entry.base)
+                    if entry is not None
+                    else (b"", b"", b"", None)
+                )
+                self._disk.put(job.path, entry_of(observed, file, version, at, base))
+            case RemoveFile() | RemoveFolder():
+                self._disk.remove(job.path)
+                parent = job.path.rpartition("/")[0]
+                if parent:
+                    self.dirty.add(parent)
+            case _:
+                pass
+
+    def _failed(self, task: _Task, result: JobResult, now: float) -> None:
+        path = task.paths[-1]
+        if result.outcome is Outcome.CORRUPT and isinstance(task.job, WriteFile):
+            self._blobs.spoiled(task.job.digest)
+            return
+        if isinstance(task.job, RemoveFolder) and result.outcome is Outcome.CHANGED:
+            self._leave_folder(path)
+            return
+        if result.outcome in (Outcome.NAME, Outcome.DENIED):
+            delay = self._config.retry_name
+            text = _REASONS[result.outcome].format(detail=result.detail)
+            self.problems[path] = Problem(path, text)
+        else:
+            delay = self._config.retry
+            if result.outcome is not Outcome.CHANGED:
+                text = _REASONS[result.outcome].format(detail=result.detail)
+                self.problems[path] = Problem(path, text)
+        for one in task.paths:
+            self.dirty.discard(one)
+            self._later[one] = now + delay
+
+    def _leave_folder(self, path: str) -> None:
+        """Ignored or unknown files are in it: it stays, until the next start looks again."""
+        for folder in [path, *ancestors(path)]:
+            if not self._replica.view.is_folder(folder):
+                self._left.add(folder)
+                self.dirty.discard(folder)
+
+    def look_again(self, path: str) -> None:
+        """The folder has news of this path: no need to wait."""
+        if path in self._later:
+            del self._later[path]
+        self.dirty.add(path)
+
+
+def _kind(version: Version) -> Kind:
+    return Kind.SYMLINK if version.kind == "link" else Kind.FILE
+
+
+_REASONS = {
+    Outcome.NAME: "This machine cannot hold such a name ({detail}); rename it on another one.",
+    Outcome.DENIED: "Not allowed to write here ({detail}); check the folder's permissions.",
+    Outcome.FULL: "The disk is full ({detail}); free some space, it goes on by itself.",
+    Outcome.BUSY: "Writing failed ({detail}); trying again.",
+}

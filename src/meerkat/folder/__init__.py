@@ -1,0 +1,24 @@
+"""The user's folder: what is in it, what changes in it, and writing to it without harm.
+
+Reading order: ``report`` (what the node is told), ``adapter`` (the face and its threads),
+``scanner``, ``walk``, ``departures`` (what is news), ``settle``, ``vanish``, ``known`` (its
+memory), ``watcher`` (hints), ``jobs``, ``writer``, ``staging``, ``publish``, ``replaced`` (changing
+the folder), ``incoming`` (blobs), ``paths``, ``ignore``, ``reading``, ``syscalls`` (the ground).
+"""
+
+from .adapter import FolderAdapter
+from .config import FolderConfig
+from .ignore import DEFAULT_RULES
+from .paths import UnsafePath, check_path
+from .report import FolderListener, Observation, Problem
+
+__all__ = [
+    "DEFAULT_RULES",
+    "FolderAdapter",
+    "FolderConfig",
+    "FolderListener",
+    "Observation",
+    "Problem",
+    "UnsafePath",
+    "check_path",
+]

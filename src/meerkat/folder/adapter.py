@@ -1,0 +1,263 @@
+"""The folder as the node sees it: a few threads behind one small face.
+
+The first thread does everything whose order matters: looking at small files, writing, renaming.
+The second hashes large files, the third assembles incoming blobs; both hand their outcome to the
+first. A fourth, the watcher's, only says where to look.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from meerkat.core.files import Job, JobResult, Location, Observed, PrepareResult, Seen, TextContent
+from meerkat.core.ids import ContentHash
+from meerkat.errors import FolderError
+
+from .config import FolderConfig
+from .ignore import DEFAULT_RULES, Ignore
+from .incoming import Incoming
+from .jobs import JobQueue, size_of
+from .known import Known
+from .paths import Root, UnsafePath, check_path, is_own_name, split
+from .publish import Publisher, move_new
+from .reading import Found, Reading
+from .replaced import Replaced
+from .report import FolderListener
+from .scanner import Scanner
+from .schedule import LOST_TEXT, ScanSchedule
+from .watcher import Hint, Watcher, make_watcher
+from .worker import Worker
+from .writer import Writer
+
+__all__ = ["FolderAdapter"]
+
+
+def _no_hook(gap: str, path: str) -> None:
+    return None
+
+
+class FolderAdapter:
+    """Watches, scans and writes one folder.
+
+    Args:
+        root: the user's folder.
+        state: meerkat's own folder (``.meerkat``), on the same file system.
+        known: what was reported before; paths that still have these signatures are not read.
+        listener: told what happens, from the folder's threads.
+        config: times and sizes.
+        ignore: rules in git's syntax that hold besides ``.meerkatignore``.
+        hook: called with (gap, path) between the steps of a write; for tests.
+
+    Raises:
+        FolderError: the folder cannot be opened.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        state: Path,
+        known: dict[str, Observed],
+        listener: FolderListener,
+        *,
+        config: FolderConfig | None = None,
+        ignore: Iterable[str] = DEFAULT_RULES,
+        hook: Callable[[str, str], None] = _no_hook,
+    ) -> None:
+        self._config = config = config or FolderConfig()
+        self._listener = listener
+        try:
+            self._root = Root(root)
+            self._replaced = Replaced(state / "replaced", config, self._saved_meanwhile)
+            self._incoming = Incoming(state / "incoming", self.read_chunk)
+        except OSError as error:
+            raise FolderError(f"{root} cannot be used: {error.strerror}") from error
+        self._first = Worker("folder", self._after_turn)
+        self._hasher = Worker("folder-hasher")
+        self._third = Worker("folder-incoming")
+        self._hints: deque[tuple[Hint, str, str]] = deque()
+        self._scanner = Scanner(
+            self._root,
+            Known(known),
+            Ignore(ignore),
+            config,
+            listener,
+            self._hasher,
+            self._first.call,
+        )
+        self._watcher: Watcher = make_watcher(
+            self._root.path, self._on_hint, self._on_watch_problem, watch=config.watch
+        )
+        inside = state.parent == root and state.name == ".meerkat"
+        self._schedule = ScanSchedule(
+            self._scanner, self._first, self._watcher, config, state_inside=inside
+        )
+        writer = Writer(self._scanner, Publisher(self._replaced, hook), config)
+        self._jobs = JobQueue(
+            writer, self._incoming, self._first, self._third, config, self._deliver
+        )
+        self._jobs.refuse_all = lambda: LOST_TEXT if self._schedule.is_lost() else None
+        self._scanner.on_new_folder = self._schedule.scan_folder
+        self._scanner.on_folder_gone = self._watcher.unwatch
+        self._scanner.on_root_lost = self._schedule.on_lost
+        self._scanner.on_rules_changed = self._schedule.scan
+        self._armed = float("inf")
+        self._queued_bytes = 0
+        self._lock = threading.Lock()
+
+    # --- the face ---
+
+    def start(self) -> None:
+        """Start the threads and the first scan."""
+        for worker in (self._first, self._hasher, self._third):
+            worker.start()
+        self._watcher.start()
+        self._first.call(self._begin)
+
+    def stop(self) -> None:
+        """Stop and join the threads; queued work is dropped, work in hand is finished."""
+        for worker in (self._hasher, self._third, self._first):
+            worker.stop()
+        self._watcher.stop()
+        self._incoming.close()
+        self._replaced.close()
+        self._root.close()
+
+    def request_scan(self) -> None:
+        """Scan everything soon."""
+        self._first.call(self._schedule.scan)
+
+    def perform(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs. The results of one path come in order; see ``jobs``."""
+        self._count(sum(size_of(job) for job in jobs))
+        self._first.call(lambda: self._take_jobs(jobs))
+
+    def store_chunk(self, blob: ContentHash, index: int, data: bytes) -> None:
+        """Queue one received chunk for the incoming file of ``blob``."""
+        self._count(len(data))
+        self._third.call(lambda: self._store(blob, index, data))
+
+    def read_chunk(self, location: Location, expected: ContentHash) -> bytes | None:
+        """Read a chunk that should lie there, or None if it does not. Blocks; any thread."""
+        try:
+            check_path(location.path)
+            descriptor = self._root.open(location.path, os.O_RDONLY | os.O_NONBLOCK)
+        except (OSError, UnsafePath):
+            return None
+        try:
+            data = os.pread(descriptor, location.length, location.offset)
+        except (OSError, OverflowError):
+            return None
+        finally:
+            os.close(descriptor)
+        if len(data) != location.length or ContentHash.of(data) != expected:
+            return None
+        return data
+
+    @property
+    def queued_bytes(self) -> int:
+        """What waits to be written: the node asks for less while this is high."""
+        return self._queued_bytes
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._queued_bytes += change
+
+    # --- on the first thread ---
+
+    def _begin(self) -> None:
+        self._scanner.load_rules()
+        for name in self._replaced.left_behind():
+            text = f"written to while meerkat stopped: its content is kept in {name}"
+            self._scanner.problems.add(f".meerkat/replaced/{name}", text)
+        self._schedule.scan(remove_stale=True)
+
+    def _take_jobs(self, jobs: Sequence[Job]) -> None:
+        self._jobs.add(jobs)
+
+    def _after_turn(self, busy: bool) -> None:
+        self._take_hints()
+        if self._jobs:
+            self._jobs.run_group()
+            if self._jobs:
+                self._first.call(lambda: None)
+        self._scanner.run_due()
+        now = time.monotonic()
+        self._replaced.purge(now)
+        self._schedule.complete_if_done()
+        if not busy or self._scanner.batch.due(now):
+            self._scanner.batch.flush_findings()
+        self._scanner.problems.flush()
+        self._arm(now)
+
+    def _arm(self, now: float) -> None:
+        dues = (self._scanner.next_due(), self._replaced.next_due())
+        due = min((due for due in dues if due is not None), default=None)
+        if self._armed <= now:
+            self._armed = float("inf")
+        if due is not None and due < self._armed:
+            self._armed = due
+            self._first.at(due, lambda: None)
+
+    def _deliver(self, results: list[JobResult | PrepareResult], size: int) -> None:
+        self._count(-size)
+        self._scanner.batch.flush_findings()  # what was found before these results comes first
+        self._listener.jobs_done(results)
+
+    def _saved_meanwhile(self, path: str, name: str, reading: Reading) -> None:
+        """A program wrote into a file after we replaced it: that is a save, not to be lost."""
+        if isinstance(reading, Found) and isinstance(reading.content, TextContent):
+            self._scanner.batch.seen(Seen(path, reading.observed, reading.content))
+            current = self._scanner.known.get(path)
+            if current is not None:
+                self._scanner.report_again(path)
+            return
+        parent, base = split(path)
+        stem, dot, suffix = base.rpartition(".")
+        beside = f"{stem or base} (saved meanwhile {name[:4]}){dot}{suffix if stem else ''}"
+        with contextlib.suppress(OSError):
+            directory = self._root.open_folder(parent)
+            try:
+                move_new(self._replaced.descriptor, name, directory, beside)
+            finally:
+                os.close(directory)
+
+    # --- from the other threads ---
+
+    def _on_hint(self, hint: Hint, path: str, old: str) -> None:
+        name = path.rpartition("/")[2]
+        if is_own_name(name):
+            return
+        self._hints.append((hint, path, old))
+        if len(self._hints) == 1:
+            self._first.call(lambda: None)
+
+    def _take_hints(self) -> None:
+        for _ in range(len(self._hints)):
+            hint, path, old = self._hints.popleft()
+            if self._schedule.lost:
+                continue
+            if hint is Hint.LOST:
+                self._schedule.scan()
+            else:
+                self._scanner.hint(hint, path, old)
+
+    def _on_watch_problem(self, text: str | None) -> None:
+        def show() -> None:
+            if text is None:
+                self._scanner.problems.clear("(watching)")
+            else:
+                self._scanner.problems.add("(watching)", text)
+
+        self._first.call(show)
+
+    def _store(self, blob: ContentHash, index: int, data: bytes) -> None:
+        stored = self._incoming.store(blob, index, data)
+        self._count(-len(data))
+        indexes = [index]
+        self._listener.chunks_stored(blob, indexes if stored else [], [] if stored else indexes)

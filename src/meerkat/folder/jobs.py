@@ -1,0 +1,154 @@
+"""The queue of jobs: groups for the writer, blobs by way of the incoming thread.
+
+Results of one path come in the order of its jobs. A blob is hashed on the incoming thread before it
+is published; jobs that touch its path wait for it, others pass.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from meerkat.core.files import (
+    Job,
+    JobResult,
+    MoveFile,
+    Outcome,
+    PrepareBlob,
+    PrepareResult,
+    WriteFile,
+)
+from meerkat.core.ids import ContentHash
+
+from .config import FolderConfig
+from .incoming import Incoming, part_name
+from .paths import UnsafePath, check_path
+from .publish import Place
+from .worker import Worker
+from .writer import Writer
+
+__all__ = ["JobQueue"]
+
+
+def _paths_of(job: Job) -> tuple[str, ...]:
+    if isinstance(job, PrepareBlob):
+        return ()
+    return (job.path, job.target) if isinstance(job, MoveFile) else (job.path,)
+
+
+def size_of(job: Job) -> int:
+    """What a queued job holds in memory, about."""
+    return len(job.data) if isinstance(job, WriteFile) else 0
+
+
+class JobQueue:
+    """For the first thread, except ``store_chunk``'s work, which runs on the incoming one."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        incoming: Incoming,
+        first: Worker,
+        third: Worker,
+        config: FolderConfig,
+        deliver: Callable[[list[JobResult | PrepareResult], int], None],
+    ) -> None:
+        self._writer = writer
+        self._incoming = incoming
+        self._first = first
+        self._third = third
+        self._config = config
+        self._deliver = deliver
+        self._queue: deque[Job] = deque()
+        self._waiting: list[Job] = []
+        self._publishing: set[str] = set()
+        self.refuse_all: Callable[[], str | None] = lambda: None
+
+    def __bool__(self) -> bool:
+        return bool(self._queue)
+
+    def add(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs."""
+        self._queue.extend(jobs)
+
+    def run_group(self) -> None:
+        """Do as many of the next jobs as share one flush."""
+        reason = self.refuse_all()
+        group: list[Job] = []
+        size = 0
+        while self._queue and len(group) < self._config.group_jobs:
+            job = self._queue.popleft()
+            if reason is not None:
+                self._refuse(job, reason)
+                continue
+            if self._must_wait(job):
+                self._waiting.append(job)
+                continue
+            if isinstance(job, PrepareBlob):
+                self._prepare(job)
+            elif isinstance(job, WriteFile) and isinstance(job.data, ContentHash):
+                self._verify(job, job.data)
+            else:
+                group.append(job)
+                size += size_of(job)
+                if size >= self._config.group_bytes:
+                    break
+        if group:
+            results = self._writer.perform(group)
+            self._deliver(list(results), sum(size_of(job) for job in group))
+
+    def _refuse(self, job: Job, reason: str) -> None:
+        result: JobResult | PrepareResult
+        if isinstance(job, PrepareBlob):
+            result = PrepareResult(job.ticket, job.blob, Outcome.BUSY, (), reason)
+        else:
+            result = JobResult(job.ticket, Outcome.BUSY, None, reason)
+        self._deliver([result], size_of(job))
+
+    def _must_wait(self, job: Job) -> bool:
+        if not self._publishing:
+            return False
+        busy = set(self._publishing)
+        for waiting in self._waiting:
+            busy.update(_paths_of(waiting))
+        for path in _paths_of(job):
+            for other in busy:
+                if path == other or path.startswith(other + "/") or other.startswith(path + "/"):
+                    return True
+        return False
+
+    # --- blobs ---
+
+    def _prepare(self, job: PrepareBlob) -> None:
+        def done(result: PrepareResult) -> None:
+            self._first.call(lambda: self._deliver([result], 0))
+
+        self._third.call(lambda: self._third.in_background(self._incoming.prepare(job, done)))
+
+    def _verify(self, job: WriteFile, blob: ContentHash) -> None:
+        try:
+            check_path(job.path)
+        except UnsafePath as error:
+            result = JobResult(job.ticket, Outcome.NAME, None, f"refused: {error}")
+            self._deliver([result], size_of(job))
+            return
+        self._publishing.add(job.path)
+
+        def done(outcome: Outcome, detail: str) -> None:
+            self._first.call(lambda: self._verified(job, blob, outcome, detail))
+
+        work = self._incoming.verify(blob, job.digest, executable=job.executable, done=done)
+        self._third.call(lambda: self._third.in_background(work))
+
+    def _verified(self, job: WriteFile, blob: ContentHash, outcome: Outcome, detail: str) -> None:
+        self._publishing.discard(job.path)
+        if outcome is Outcome.DONE:
+            part = Place(self._incoming.descriptor, part_name(blob), job.path)
+            result = self._writer.perform([job], part)[0]
+            if result.outcome is Outcome.DONE:
+                self._third.call(lambda: self._incoming.close_part(blob))
+        else:
+            result = JobResult(job.ticket, outcome, None, detail)
+        self._deliver([result], size_of(job))
+        waiting, self._waiting = self._waiting, []
+        self._queue.extendleft(reversed(waiting))

@@ -1,0 +1,291 @@
+"""Reading one path so that what is reported was really there, all at once.
+
+lstat, open without following links, fstat, read, fstat, lstat: if any of them differ, somebody was
+writing, and the answer is ``CHANGED``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat as stat_module
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from meerkat.core.chunks import chunk_stream
+from meerkat.core.files import (
+    BlobContent,
+    Content,
+    Folder,
+    Kind,
+    Observed,
+    Signature,
+    Symlink,
+    TextContent,
+)
+from meerkat.core.ids import ContentHash
+from meerkat.core.text_file import decode_file
+
+from .paths import FOLDER_FLAGS, Root, link_stays_inside, missing, split
+
+__all__ = [
+    "NO_DIGEST",
+    "Found",
+    "Reading",
+    "Refused",
+    "Unread",
+    "hash_large",
+    "kind_of",
+    "read_path",
+    "refusal",
+    "same_file",
+    "signature_of",
+    "unchanged",
+]
+
+NO_DIGEST = ContentHash(bytes(32))
+PROGRESS_BYTES = 32 * 1024 * 1024
+
+
+class _Resized(Exception):
+    """The file grew or shrank: no use in reading on."""
+
+
+class Unread(Enum):
+    """Why there is nothing to report."""
+
+    MISSING = "missing"
+    CHANGED = "changed while it was read"
+    LARGE = "large: for the second thread"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands at a path."""
+
+    observed: Observed
+    content: Content
+    links: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something stands there that cannot be synced; ``text`` is for people."""
+
+    text: str
+
+
+Reading = Found | Unread | Refused
+
+
+def signature_of(stat: os.stat_result) -> Signature:
+    """The signature within a stat result."""
+    return Signature(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev)
+
+
+def unchanged(stat: os.stat_result, signature: Signature) -> bool:
+    """Whether the file is surely the one with this signature."""
+    return (
+        stat.st_mtime_ns == signature.mtime_ns
+        and stat.st_size == signature.size_bytes
+        and stat.st_ctime_ns == signature.ctime_ns
+        and stat.st_ino == signature.inode
+        and stat.st_dev == signature.device
+    )
+
+
+def same_file(stat: os.stat_result, signature: Signature) -> bool:
+    """As ``unchanged``, after a rename, which touches the ctime on most file systems."""
+    return (
+        stat.st_mtime_ns == signature.mtime_ns
+        and stat.st_size == signature.size_bytes
+        and stat.st_ino == signature.inode
+        and stat.st_dev == signature.device
+    )
+
+
+def same_content(first: Observed, second: Observed) -> bool:
+    """Whether only the signatures may differ."""
+    return (
+        first.digest == second.digest
+        and first.kind is second.kind
+        and first.executable == second.executable
+    )
+
+
+def kind_of(stat: os.stat_result) -> Kind | None:
+    """The kind, or None for what is never synced."""
+    mode = stat.st_mode
+    if stat_module.S_ISREG(mode):
+        return Kind.FILE
+    if stat_module.S_ISDIR(mode):
+        return Kind.FOLDER
+    if stat_module.S_ISLNK(mode):
+        return Kind.SYMLINK
+    return None
+
+
+def is_executable(stat: os.stat_result) -> bool:
+    """The one mode bit that is synced."""
+    return bool(stat.st_mode & stat_module.S_IXUSR) and stat_module.S_ISREG(stat.st_mode)
+
+
+def folder_found(stat: os.stat_result) -> Found:
+    """A directory: its times change with its entries, so only what it is counts."""
+    signature = Signature(0, 0, 0, stat.st_ino, stat.st_dev)
+    return Found(Observed(Kind.FOLDER, NO_DIGEST, False, signature), Folder(), 1)
+
+
+def read_path(root: Root, path: str, large_bytes: int) -> Reading:
+    """Read what stands at ``path``, if it is small; otherwise say so."""
+    try:
+        parent, name = split(path)
+        directory = root.open(parent, FOLDER_FLAGS if parent else os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return read_entry(directory, name, path, large_bytes)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        if missing(error):
+            return Unread.MISSING
+        return refusal(error)
+
+
+def read_entry(directory: int, name: str, path: str, large_bytes: int) -> Reading:
+    """As ``read_path``, from a directory that is already open."""
+    try:
+        stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        kind = kind_of(stat)
+        if kind is Kind.FOLDER:
+            return folder_found(stat)
+        if kind is Kind.SYMLINK:
+            return _read_link(directory, name, path, stat)
+        if kind is None:
+            return Refused("not a file, folder or link (a socket, pipe or device): not synced")
+        if stat.st_size > large_bytes:
+            return Unread.LARGE
+        return _read_file(directory, name, stat, large_bytes)
+    except FileNotFoundError:
+        return Unread.MISSING
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return Unread.CHANGED  # became a link between lstat and open
+        return refusal(error)
+
+
+def _read_link(directory: int, name: str, path: str, stat: os.stat_result) -> Reading:
+    target = os.readlink(name, dir_fd=directory)
+    after = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if not unchanged(after, signature_of(stat)):
+        return Unread.CHANGED
+    try:
+        digest = ContentHash.of(target.encode("utf-8"))
+    except UnicodeEncodeError:
+        return Refused("a link whose target is not valid UTF-8: make it anew to sync it")
+    if not link_stays_inside(path, target):
+        return Refused("a link that points outside the folder: not synced; use a relative target")
+    observed = Observed(Kind.SYMLINK, digest, False, signature_of(stat))
+    return Found(observed, Symlink(target), stat.st_nlink)
+
+
+def _read_file(directory: int, name: str, stat: os.stat_result, limit: int) -> Reading:
+    # O_NONBLOCK: a pipe put there since must not hold the thread.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    signature = signature_of(stat)
+    descriptor = os.open(name, flags, dir_fd=directory)
+    try:
+        if not unchanged(os.fstat(descriptor), signature):
+            return Unread.CHANGED
+        data = os.read(descriptor, limit + 1)
+        if 0 < len(data) < stat.st_size:
+            data += _read_rest(descriptor, limit + 1 - len(data))
+        if len(data) != stat.st_size or not unchanged(os.fstat(descriptor), signature):
+            return Unread.CHANGED
+    finally:
+        os.close(descriptor)
+    if not unchanged(os.stat(name, dir_fd=directory, follow_symlinks=False), signature):
+        return Unread.CHANGED
+    observed = Observed(Kind.FILE, ContentHash.of(data), is_executable(stat), signature)
+    return Found(observed, content_of(data), stat.st_nlink)
+
+
+def _read_rest(descriptor: int, length: int) -> bytes:
+    parts = []
+    while length > 0 and (part := os.read(descriptor, length)):
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def content_of(data: bytes) -> Content:
+    """A text if it is one, else its chunks."""
+    if decode_file(data) is not None:
+        return TextContent(data)
+    view, position = memoryview(data), 0
+
+    def read(length: int) -> bytes:
+        nonlocal position
+        part = bytes(view[position : position + length])
+        position += len(part)
+        return part
+
+    return BlobContent(chunk_stream(read).chunks)
+
+
+def refusal(error: OSError) -> Refused:
+    """Why something there cannot be read, and what to do about it."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return Refused("may not be read: allow reading it, or add it to .meerkatignore")
+    return Refused(f"cannot be read ({error.strerror}): it is tried again at the next scan")
+
+
+class Interrupted(Exception):
+    """Reading was given up because the folder is stopping."""
+
+
+def hash_large(
+    root: Root, path: str, progress: Callable[[int, int], None], stopping: Callable[[], bool]
+) -> Reading:
+    """Chunk and hash a large file; blocks for about a second per GiB.
+
+    Raises:
+        Interrupted: once ``stopping`` says so.
+    """
+    try:
+        descriptor = root.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        return Unread.MISSING if missing(error) else refusal(error)
+    try:
+        stat = os.fstat(descriptor)
+        if kind_of(stat) is not Kind.FILE:
+            return Unread.CHANGED
+        signature = signature_of(stat)
+
+        def read(length: int) -> bytes:
+            if stopping():
+                raise Interrupted
+            return os.read(descriptor, length)
+
+        shown = 0
+
+        def show(done: int) -> None:
+            nonlocal shown
+            if done - shown >= PROGRESS_BYTES:
+                shown = done
+                progress(done, stat.st_size)
+                if os.fstat(descriptor).st_size != stat.st_size:
+                    raise _Resized
+
+        content = chunk_stream(read, progress=show)
+        if content.size != stat.st_size or not unchanged(os.fstat(descriptor), signature):
+            return Unread.CHANGED
+        progress(stat.st_size, stat.st_size)
+        observed = Observed(Kind.FILE, content.hash, is_executable(stat), signature)
+        return Found(observed, BlobContent(content.chunks), stat.st_nlink)
+    except _Resized:
+        return Unread.CHANGED
+    except OSError as error:
+        return refusal(error)
+    finally:
+        os.close(descriptor)

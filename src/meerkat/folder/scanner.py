@@ -1,0 +1,338 @@
+"""What stands in the folder, and what of it is news.
+
+Lives on the folder's first thread. ``hint`` says where to look, ``examine`` looks, ``found``
+decides what to report. Nothing is believed that was not just seen on the disk.
+
+Invariants:
+ 1. An ignored path is never reported, neither as seen nor as gone.
+ 2. Gone is reported only after two looks, with the folder itself in place.
+ 3. What is reported was read between two equal signatures.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import assert_never
+
+from meerkat.core.files import Kind, Observed, Seen, TextContent
+
+from .config import FolderConfig
+from .departures import Departures
+from .ignore import IGNORE_FILE, Ignore
+from .known import Known
+from .paths import Root, missing
+from .reading import (
+    Found,
+    Reading,
+    Refused,
+    Unread,
+    hash_large,
+    kind_of,
+    read_path,
+    refusal,
+    same_content,
+    unchanged,
+)
+from .report import Batch, FolderListener, Problems
+from .settle import Settling
+from .watcher import Hint
+from .worker import Worker
+
+__all__ = ["Scanner"]
+
+
+class Scanner:
+    """Examines paths, one at a time or in a walk, and fills the batch."""
+
+    def __init__(
+        self,
+        root: Root,
+        known: Known,
+        ignore: Ignore,
+        config: FolderConfig,
+        listener: FolderListener,
+        hasher: Worker,
+        to_first_thread: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self.root = root
+        self.known = known
+        self.ignore = ignore
+        self.config = config
+        self.batch = Batch(listener, config)
+        self.problems = Problems(listener)
+        self.settling = Settling(config)
+        self.departures = Departures(root, known, self.batch, config, self)
+        self.on_new_folder: Callable[[str], None] = lambda path: None
+        self.on_folder_gone: Callable[[str], None] = lambda path: None
+        self.on_root_lost: Callable[[], None] = lambda: None
+        self.on_rules_changed: Callable[[], None] = lambda: None
+        self._listener = listener
+        self._hasher = hasher
+        self._to_first_thread = to_first_thread
+        self._rechecks = Settling(config)
+        self._hashing: dict[str, bool] = {}
+
+    # --- hints ---
+
+    def hint(self, hint: Hint, path: str, old: str) -> None:
+        """Something may have happened; look, at once or when it is quiet."""
+        if self.ignore.ignores(path, folder=hint is Hint.FOLDER):
+            return
+        now = time.monotonic()
+        match hint:
+            case Hint.MISSING:
+                self.examine(path)
+            case Hint.MOVED:
+                self.departures.hint_move(path, old)
+            case Hint.FOLDER:
+                self.on_new_folder(path)
+            case Hint.COMPLETE:
+                if path in self.known:
+                    self.examine(path, written=True)
+                else:
+                    self.settling.appeared(path, now)
+            case Hint.WRITTEN:
+                self.settling.written(path, now, known=path in self.known)
+            case Hint.LOST:
+                pass
+            case _:
+                assert_never(hint)
+
+    def next_due(self) -> float | None:
+        """When ``run_due`` has something to do."""
+        dues = [self.settling.next_due(), self.departures.next_due(), self._rechecks.next_due()]
+        return min((due for due in dues if due is not None), default=None)
+
+    def run_due(self) -> None:
+        """Look at what has waited long enough."""
+        now = time.monotonic()
+        for path in self.settling.take_due(now):
+            self.examine(path, settled=True)
+        self.departures.look_again(now)
+        for path in self._rechecks.take_due(now):
+            self._rechecks.drop(path)
+            self.recheck(path)
+
+    # --- looking ---
+
+    def examine(self, path: str, *, settled: bool = False, written: bool = False) -> None:
+        """Look at one path now."""
+        try:
+            stat = self.root.lstat(path)
+        except OSError as error:
+            if missing(error):
+                self.missed(path)
+            else:
+                self.handle(path, refusal(error))
+            return
+        known = self.known.get(path)
+        if known is not None and self._as_known(path, known, stat, written=written):
+            return
+        if known is None and not settled:
+            self.settling.appeared(path, time.monotonic())
+            return
+        if known is not None and self._just_emptied(path, known, stat):
+            return
+        if kind_of(stat) is Kind.FILE and stat.st_size > self.config.large_bytes:
+            self.examine_large(path, stat)
+        else:
+            self.handle(path, read_path(self.root, path, self.config.large_bytes))
+
+    def _as_known(self, path: str, known: Observed, stat: os.stat_result, *, written: bool) -> bool:
+        """Whether nothing changed (and then the path no longer waits for anything)."""
+        if known.kind is Kind.FOLDER and kind_of(stat) is Kind.FOLDER:
+            same = known.signature.inode == stat.st_ino
+        else:
+            same = unchanged(stat, known.signature)
+            if same and written and self.is_fresh(stat):
+                return False  # racily clean: written again within one tick of the clock
+        if same:
+            self.settling.drop(path)
+            self.problems.clear(path)
+            self.departures.came_back(path)
+        return same
+
+    def _just_emptied(self, path: str, known: Observed, stat: os.stat_result) -> bool:
+        if stat.st_size or known.kind is not Kind.FILE or not known.signature.size_bytes:
+            return False
+        waiting = self.settling.get(path)
+        if kind_of(stat) is not Kind.FILE or (waiting is not None and waiting.waited_empty):
+            return False
+        self.settling.emptied(path, time.monotonic())
+        return True
+
+    def is_fresh(self, stat: os.stat_result) -> bool:
+        """Whether it was written so lately that another write could have left the same times."""
+        return time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) < self._tick_ns(stat)
+
+    def _tick_ns(self, stat: os.stat_result) -> int:
+        coarse = stat.st_mtime_ns % 1_000_000 == 0  # a clock of milliseconds or worse
+        seconds = self.config.coarse_clock if coarse else self.config.fine_clock
+        return int(seconds * 1e9)
+
+    def examine_large(self, path: str, stat: os.stat_result) -> None:
+        """Hash on the second thread; a moved file is recognised without reading it."""
+        self.settling.drop(path)
+        if path in self.known or not self.departures.hold_unread(path, stat):
+            self._start_hashing(path)
+
+    def _start_hashing(self, path: str) -> None:
+        self.settling.drop(path)
+        if path in self._hashing:
+            self._hashing[path] = True  # again, when this round is over
+            return
+        self._hashing[path] = False
+
+        def progress(done: int, total: int) -> None:
+            self._listener.progress(path, done, total)
+
+        def work() -> None:
+            reading = hash_large(self.root, path, progress, lambda: self._hasher.stopping)
+            self._to_first_thread(lambda: self._hashed(path, reading))
+
+        self._hasher.call(work)
+
+    def _hashed(self, path: str, reading: Reading) -> None:
+        again = self._hashing.pop(path, False)
+        if isinstance(reading, Found):
+            try:
+                now = self.root.lstat(path)
+            except OSError:
+                self.examine(path)
+                return
+            if not unchanged(now, reading.observed.signature):
+                reading = Unread.CHANGED
+        self.handle(path, reading)
+        if again and isinstance(reading, Found):
+            self.examine(path, settled=True)
+
+    def recheck(self, path: str) -> None:
+        """Compare by content what looks unchanged."""
+        known = self.known.get(path)
+        if known is None or known.kind is not Kind.FILE or path in self.settling:
+            return
+        if known.signature.size_bytes > self.config.large_bytes:
+            self._start_hashing(path)
+        else:
+            self.handle(path, read_path(self.root, path, self.config.large_bytes), recheck=True)
+
+    def look_now(self, path: str) -> None:
+        """Look at one path without waiting for it to settle: a job met it."""
+        self.settling.drop(path)
+        if not self.ignore.ignores(path):
+            self.examine(path, settled=True)
+
+    def look_soon(self, path: str) -> None:
+        """Somebody is writing there."""
+        self.settling.written(path, time.monotonic(), known=True)
+
+    def report_again(self, path: str) -> None:
+        """Report what stands at a path once more: it is what counts."""
+        reading = read_path(self.root, path, self.config.large_bytes)
+        if isinstance(reading, Found):
+            self.deliver(path, reading)
+
+    def waiting(self) -> set[str]:
+        """Paths about which nothing is decided yet."""
+        return self.settling.paths() | set(self.departures.paths())
+
+    def forget_doubts(self) -> None:
+        """The folder is away: what was about to be decided is void."""
+        self.settling.clear()
+        self._rechecks.clear()
+        self.departures.clear()
+
+    # --- deciding ---
+
+    def handle(self, path: str, reading: Reading, *, recheck: bool = False) -> None:
+        """Take the outcome of a look."""
+        match reading:
+            case Found():
+                self.settling.drop(path)
+                self.found(path, reading, recheck=recheck)
+            case Refused(text):
+                self.settling.drop(path)
+                self.departures.came_back(path)
+                self.problems.add(path, text)
+            case Unread.MISSING:
+                self.missed(path)
+            case Unread.CHANGED:
+                self.settling.retry(path, time.monotonic())
+            case Unread.LARGE:
+                self._start_hashing(path)
+            case _:
+                assert_never(reading)
+
+    def found(self, path: str, found: Found, *, recheck: bool = False) -> None:
+        """Report what stands at a path, if it is news."""
+        self.problems.clear(path)
+        self.departures.came_back(path)
+        observed, known = found.observed, self.known.get(path)
+        if known is not None and same_content(known, observed):
+            if known.signature != observed.signature:
+                self.known.record(path, observed, found.links)
+                self.batch.touched(path, observed)
+            return
+        if known is None:
+            if self.departures.hold(path, found):
+                return
+        elif known.kind is Kind.FOLDER:
+            self.departures.miss_below(path)
+        self.deliver(path, found)
+        if not recheck:
+            self._check_later(path, observed)
+
+    def deliver(self, path: str, found: Found) -> None:
+        """Report a finding as it is."""
+        self.record(path, found)
+        self.batch.seen(Seen(path, found.observed, found.content))
+
+    def missed(self, path: str) -> None:
+        """Nothing stands there, at this look."""
+        self.settling.drop(path)
+        self.problems.clear(path)
+        self.departures.missed(path)
+
+    def record(self, path: str, found: Found) -> None:
+        """Remember a finding as reported; look at other names of the same file."""
+        self.known.record(path, found.observed, found.links)
+        if path == IGNORE_FILE:
+            text = found.content.data if isinstance(found.content, TextContent) else b""
+            self.ignore.set_rules(text.decode("utf-8", "replace"))
+            self.on_rules_changed()
+        if found.links > 1:
+            for other in self.known.other_names(path, found.observed.signature.inode):
+                self.settling.appeared(other, time.monotonic())
+
+    def record_own(self, path: str, observed: Observed | None) -> None:
+        """We put this there (or took it away) ourselves: no news."""
+        self.settling.drop(path)
+        self.problems.clear(path)
+        self.departures.came_back(path)
+        if observed is None:
+            self.known.forget(path)
+            return
+        self.known.record(path, observed)
+        if path == IGNORE_FILE:
+            self.load_rules()
+            self.on_rules_changed()
+
+    def load_rules(self) -> None:
+        """Read ``.meerkatignore`` before the first scan, or after we wrote it."""
+        reading = read_path(self.root, IGNORE_FILE, self.config.large_bytes)
+        if isinstance(reading, Found) and isinstance(reading.content, TextContent):
+            self.ignore.set_rules(reading.content.data.decode("utf-8", "replace"))
+        else:
+            self.ignore.set_rules("")
+
+    def _check_later(self, path: str, observed: Observed) -> None:
+        signature = observed.signature
+        if observed.kind is not Kind.FILE:
+            return
+        coarse = signature.mtime_ns % 1_000_000 == 0
+        tick = self.config.coarse_clock if coarse else self.config.fine_clock
+        newest = max(signature.mtime_ns, signature.ctime_ns)
+        if time.time_ns() - newest < tick * 1e9:
+            self._rechecks.due_at(path, time.monotonic() + 2 * tick)

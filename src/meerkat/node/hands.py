@@ -1,0 +1,72 @@
+"""Carrying out effects: each one goes to the adapter that can, and none of them waits."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from meerkat.core import effects
+from meerkat.core.effects import Effect
+from meerkat.transport.base import Transport
+
+from .bulletin import Bulletin
+from .dialing import Dialer
+from .folder_hand import FolderHand
+from .links import Links
+from .reception import Reception
+from .serving import Serving
+from .timers import Timers
+
+__all__ = ["Hands"]
+
+
+class Hands:
+    """All adapters of a running node, in one place."""
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        links: Links,
+        dialer: Dialer,
+        serving: Serving,
+        folder: FolderHand,
+        timers: Timers,
+        reception: Reception,
+        bulletin: Bulletin,
+    ) -> None:
+        self.transport = transport
+        self.links = links
+        self.dialer = dialer
+        self.serving = serving
+        self.folder = folder
+        self.timers = timers
+        self.reception = reception
+        self.bulletin = bulletin
+
+    def perform(self, effect: Effect) -> None:
+        """Begin what the peer asks for."""
+        match effect:
+            case effects.Send(link=link, message=message):
+                self.links.send(link, message)
+            case effects.CloseLink(link=link, reason=reason):
+                self.links.close(link, reason)
+            case effects.StartTimer(name=name, delay=delay):
+                self.timers.start(name, delay)
+            case effects.Perform(jobs=jobs):
+                self.folder.perform(jobs)
+            case effects.StoreChunk():
+                self.folder.store(effect)
+            case effects.ServeChunks():
+                self.serving.serve(effect)
+            case effects.ScanFolder():
+                self.folder.scan()
+            case effects.Dial():
+                self.dialer.dial(effect)
+            case effects.Trust(certificates=certificates):
+                self.transport.trust(certificates)
+            case effects.InvitationMade() | effects.AnswerKnock():
+                self.reception.answer(effect)
+            case effects.Notify(name=name, facts=facts):
+                self.bulletin.publish(name, **facts)
+            case _:
+                assert_never(effect)

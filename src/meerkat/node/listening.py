@@ -1,0 +1,84 @@
+"""Opening our two ports: one for members' links, one for the door; and saying where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+import meerkat.errors
+from meerkat.transport.addresses import format_address, parse_address
+from meerkat.transport.base import LinkError, PortTaken, Transport
+from meerkat.transport.door import Door
+
+from .addresses import advertised
+from .options import DEFAULT_PORT, NodeConfig, NodeOptions
+
+__all__ = ["Reach", "listen"]
+
+Listen = Callable[[str, int], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where we can be reached; empty if nobody can. ``bound`` is for display."""
+
+    bound: str = ""
+    links: tuple[str, ...] = ()
+    door: tuple[str, ...] = ()
+
+
+async def listen(
+    transport: Transport, door: Door | None, options: NodeOptions, config: NodeConfig
+) -> Reach:
+    """Listen as ``options`` say.
+
+    Raises:
+        PortTaken: (of ``meerkat.errors``) if the wanted port is not free.
+        MeerkatError: if the host is none of ours.
+    """
+    if not options.listen:
+        return Reach(links=options.advertise)
+    bound = await _listen(transport.listen, options.host, _ports(options, config))
+    links = advertised(bound, options.advertise)
+    if door is None:
+        return Reach(bound, links)
+    host, port = parse_address(bound)
+    ports = [0] if options.port == 0 else range(port + 1, port + 1 + config.port_tries)
+    door_bound = await _listen(door.listen, host, ports)
+    return Reach(bound, links, advertised(door_bound, _door_of(options.advertise)))
+
+
+def _ports(options: NodeOptions, config: NodeConfig) -> Iterable[int]:
+    if options.port is not None:
+        return [options.port]
+    return range(DEFAULT_PORT, DEFAULT_PORT + config.port_tries)
+
+
+def _door_of(advertise: tuple[str, ...]) -> tuple[str, ...]:
+    """Whoever forwards a port for links forwards the next one for the door."""
+    parts = (parse_address(address) for address in advertise)
+    return tuple(format_address(host, port + 1) for host, port in parts)
+
+
+async def _listen(listen: Listen, host: str, ports: Iterable[int]) -> str:
+    hosts = [host] if host else ["::", "0.0.0.0"]  # noqa: S104 - members come from anywhere
+    failure: Exception | None = None
+    for port in ports:
+        for one in hosts:
+            try:
+                return await listen(one, port)
+            except PortTaken as error:
+                failure = meerkat.errors.PortTaken(
+                    f"Port {port} is used by another program. "
+                    "Choose another with --port, or leave it out."
+                )
+                failure.__cause__ = error
+                break
+            except LinkError as error:  # no IPv6 here, or not our host
+                failure = meerkat.errors.MeerkatError(
+                    f"Cannot listen on {format_address(one, port)}: {error}. "
+                    "Choose another address with --listen."
+                )
+                failure.__cause__ = error
+    assert failure is not None
+    raise failure

@@ -1,0 +1,363 @@
+"""The hands: one function, ``Node.step``; everything else brings events to it or effects from it.
+
+A Peer decides, a Node does. What is decided is durable before anybody hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Protocol, Self
+
+from meerkat.core import birth
+from meerkat.core.effects import Effect
+from meerkat.core.events import (
+    Event,
+    FilesObserved,
+    Listening,
+    Started,
+    Stopping,
+    TimerExpired,
+)
+from meerkat.core.files import Observed
+from meerkat.core.ids import MemberId
+from meerkat.core.peer import Peer
+from meerkat.core.ports import Store, Table
+from meerkat.core.status import Problem, Status
+from meerkat.errors import MeerkatError, NotRunning, StoreDamaged, StoreError
+from meerkat.transport.base import LinkListener, Transport
+from meerkat.transport.grpc_transport import GrpcTransport
+from meerkat.transport.identity import TlsIdentity
+
+from .bulletin import Bulletin
+from .describe import describe, with_problems
+from .dialing import Dialer
+from .folder_hand import FolderHand
+from .hands import Hands
+from .home import Home
+from .inbox import Inbox
+from .links import Links
+from .listening import Reach, listen
+from .options import NodeConfig, NodeOptions
+from .reception import Reception
+from .serving import Serving
+from .spawn import spawner
+from .timers import Timers
+
+__all__ = ["Mind", "Node", "NodeBroken"]
+
+LOG = logging.getLogger(__name__)
+DEFAULT_OPTIONS = NodeOptions()
+DEFAULT_CONFIG = NodeConfig()
+PROBE_KEY = b"node/probe"  # in Table.META, for a moment
+
+
+class NodeBroken(MeerkatError):
+    """Meerkat met a bug and stopped, to be safe. Your files and the store are in order."""
+
+    exit_code = 70  # EX_SOFTWARE of sysexits.h
+
+
+class Mind(Protocol):
+    """What a node needs of a peer."""
+
+    def handle(self, event: Event, *, now: float, wall: float) -> list[Effect]: ...
+
+    def status(self) -> Status: ...
+
+    def known_files(self) -> dict[str, Observed]: ...
+
+
+MakeTransport = Callable[[TlsIdentity, LinkListener], Transport]
+MakeMind = Callable[[Store, birth.Identity], Mind]
+
+
+def _make_peer(store: Store, identity: birth.Identity) -> Mind:
+    rng = random.Random(secrets.randbits(128))
+    return Peer(store, identity, rng=rng, entropy=secrets.token_bytes)
+
+
+class Node:
+    """Serves one opened folder. ``async with`` it: inside the block it runs."""
+
+    def __init__(
+        self,
+        home: Home,
+        options: NodeOptions = DEFAULT_OPTIONS,
+        *,
+        config: NodeConfig = DEFAULT_CONFIG,
+        make_transport: MakeTransport = GrpcTransport,
+        make_mind: MakeMind = _make_peer,
+    ) -> None:
+        self.home = home
+        self.bulletin = Bulletin()
+        self.reach = Reach()
+        self._options = options
+        self._config = config
+        self._make = (make_transport, make_mind)
+        self._inbox = Inbox(self._on_broken_link)
+        self._mind: Mind | None = None  # None: starting, paused, stopping or broken
+        self._busy = False  # a turn runs, or the next one is on the loop's list
+        self._paused: StoreError | None = None
+        self._last_status: Status | None = None
+
+    # --- Deciding ---
+
+    def step(self, events: Iterable[Event]) -> None:
+        """Let the peer decide on events, make its decisions durable, then carry them out."""
+        assert self._mind is not None
+        effects: list[Effect] = []
+        with self.home.store.transaction():
+            for event in events:
+                effects += self._mind.handle(event, now=time.monotonic(), wall=time.time())
+        for effect in effects:
+            self._hands.perform(effect)
+
+    def post(self, events: Iterable[Event]) -> None:
+        """Things of our own to decide on, at once if nothing else is being decided."""
+        for event in events:
+            self._inbox.put(event)
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._busy:
+            self._turn()
+
+    def _turn(self) -> None:
+        """A slice of what waits. Everyone else on the loop gets a turn before the next."""
+        self._busy = True
+        try:
+            if self._mind is not None:
+                self.step(self._slice())
+        except StoreDamaged as error:
+            self._fail(error)
+        except StoreError as error:
+            self._pause(error)
+        except Exception as error:
+            self._break(error)
+        self._hold_back()
+        self._busy = bool(self._inbox) and self._mind is not None
+        if self._busy:
+            self._loop.call_soon(self._turn)
+
+    def _slice(self) -> Iterator[Event]:
+        end = time.monotonic() + self._config.slice
+        for event in self._inbox.take(lambda: time.monotonic() < end):
+            yield event
+            if isinstance(event, FilesObserved):
+                self._hands.folder.decided(event)
+
+    def _hold_back(self) -> None:
+        """Content arrives no faster than the disk takes it."""
+        hands = self._hands
+        waiting = self._inbox.bulk_bytes + hands.folder.queued_bytes
+        if waiting > self._config.storing_bytes:
+            hands.links.pause_bulk(True)
+        elif waiting <= self._config.storing_bytes // 2:
+            hands.links.pause_bulk(False)
+        hands.links.forget_message()
+
+    def _on_broken_link(self, link: Any, reason: str) -> None:
+        LOG.warning("link %d broke the rules: %s", link, reason)
+        self._hands.links.close(link, "protocol")
+
+    # --- Running ---
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._stopped: asyncio.Future[None] = self._loop.create_future()
+        self._group = asyncio.TaskGroup()
+        await self._group.__aenter__()
+        self._spawn = spawner(self._group, self._break)
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stop()
+
+    async def wait_stopped(self) -> None:
+        """Return when asked to stop.
+
+        Raises:
+            NodeBroken: if it met a bug.
+            StoreDamaged: if the store is no more what it was.
+        """
+        await asyncio.shield(self._stopped)
+
+    def request_stop(self) -> None:
+        """Let ``wait_stopped`` return."""
+        if not self._stopped.done():
+            self._stopped.set_result(None)
+
+    async def _start(self) -> None:
+        make_transport, make_mind = self._make
+        home, config = self.home, self._config
+        links = Links(self._inbox, config, self._wake)
+        transport = make_transport(home.tls, links)
+        reception = Reception(home.pool, home.tls, config, lambda event: self.post([event]))
+        mind = make_mind(home.store, home.identity)
+        folder = self._make_folder(mind)
+        self._hands = Hands(
+            transport=transport,
+            links=links,
+            dialer=Dialer(self._spawn, transport, links, lambda event: self.post([event])),
+            serving=Serving(self._spawn, links, self._read_chunk, config),
+            folder=folder,
+            timers=Timers(self._loop, self._on_timers),
+            reception=reception,
+            bulletin=self.bulletin,
+        )
+        self.reach = await listen(transport, reception.door, self._options, config)
+        self._begin(mind)
+
+    def _make_folder(self, mind: Mind) -> FolderHand:
+        return FolderHand(
+            self.home,
+            mind.known_files(),
+            config=self._config,
+            bulletin=self.bulletin,
+            post=self.post,
+        )
+
+    def _read_chunk(self, *arguments: Any) -> bytes | None:
+        return self._hands.folder.read_chunk(*arguments)
+
+    def _begin(self, mind: Mind) -> None:
+        self._mind = mind
+        self._hands.links.refuse("")
+        self.post([Started(time.time()), Listening(self.reach.links)])
+
+    def _on_timers(self, names: list[str]) -> None:
+        self.post([TimerExpired(name) for name in names])
+
+    async def _stop(self) -> None:
+        """Say goodbye, let the disk finish, keep what it did."""
+        hands: Hands | None = getattr(self, "_hands", None)
+        if hands is not None:
+            self.post([Stopping()])
+            hands.timers.clear()
+            hands.dialer.cancel()
+            await hands.reception.door.close()
+            await hands.transport.close()
+            await hands.folder.stop()
+            hands.serving.close()
+            while self._inbox and self._mind is not None:
+                self._turn()
+        self._mind = None
+        self._inbox.clear()
+        await self._group.__aexit__(None, None, None)
+        self.bulletin.publish("stopped")
+
+    # --- When it does not go on ---
+
+    def _break(self, error: Exception) -> None:
+        LOG.critical("a bug: the node stops", exc_info=error)
+        self._fail(NodeBroken(f"{NodeBroken.__doc__} ({error!r}; the log has more.)"))
+
+    def _fail(self, error: MeerkatError) -> None:
+        self._mind = None
+        self._inbox.clear()
+        if not self._stopped.done():
+            self._stopped.set_exception(error)
+
+    def _pause(self, error: StoreError) -> None:
+        """Nothing was kept of this turn. Memory may know more than the store: begin anew from it.
+
+        Whatever the folder told meanwhile is found again by the scan of the new beginning.
+        """
+        LOG.warning("paused: %s", error)
+        assert self._mind is not None
+        self._last_status = self._mind.status()
+        self._mind = None
+        self._paused = error
+        self._inbox.clear()
+        self._hands.timers.clear()
+        self._hands.dialer.cancel()
+        self._hands.links.refuse("full")
+        self._hands.reception.pause()
+        self.bulletin.publish("problem", path="", text=str(error))
+        self._resuming = self._spawn(self._resume_later())
+
+    async def _resume_later(self) -> None:
+        await self._hands.folder.abandon()
+        while not self._stopped.done():
+            await asyncio.sleep(self._config.retry)
+            try:
+                self._check_room()
+                mind = self._make[1](self.home.store, self.home.identity)
+                self._hands.folder = self._make_folder(mind)
+            except StoreDamaged as error:
+                self._fail(error)
+                return
+            except StoreError as error:
+                self._paused = error
+                continue
+            self._paused = None
+            self.bulletin.publish("resumed")
+            self._begin(mind)
+            return
+
+    def _check_room(self) -> None:
+        """See that the store works again, and that a good deal fits.
+
+        What is written and removed stays in the store's file as free room.
+        """
+        store = self.home.store
+        if store.failed:
+            store.reopen()
+        with store.transaction():
+            store.put(Table.META, PROBE_KEY, bytes(self._config.probe_bytes))
+        with store.transaction():
+            store.delete(Table.META, PROBE_KEY)
+
+    # --- For faces ---
+
+    def status(self) -> Status:
+        """Everything a person can be told, with the problems of folder and store."""
+        status = self._mind.status() if self._mind else self._last_status
+        if status is None:
+            raise NotRunning("Meerkat is starting or stopping; ask again.")
+        self._last_status = status
+        problems = self._hands.folder.problems
+        if self._paused is not None:
+            problems = (*problems, Problem("", str(self._paused)))
+            status = replace(status, peers=(), in_sync=False)
+        return with_problems(status, problems)
+
+    def describe(self) -> dict[str, Any]:
+        """The status and where we are, as JSON values."""
+        return describe(
+            self.status(),
+            folder=self.home.state.folder,
+            member=self.home.identity.member.hex(),
+            running=True,
+            reach=self.reach,
+            reading=tuple(self._hands.folder.reading.values()),
+            paused=self._paused is not None,
+        )
+
+    async def invite(self, *, uses: int, lifetime: float) -> str:
+        """A new invitation's text."""
+        return await self._hands.reception.invite(
+            addresses=self.reach.door,
+            pool_name=self.status().pool_name,
+            uses=uses,
+            lifetime=lifetime,
+        )
+
+    def cut(self, members: frozenset[bytes]) -> None:
+        """Testing aid: no links with these members; the empty set heals."""
+        self._hands.links.cut(frozenset(MemberId(member) for member in members))
+
+    def subscribe(self, listener: Callable[[Mapping[str, Any]], None]) -> Callable[[], None]:
+        """Hear all news."""
+        return self.bulletin.subscribe(listener)
