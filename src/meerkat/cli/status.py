@@ -52,7 +52,8 @@ def _status(folder: Path) -> dict[str, Any]:
 def _lines(status: Facts) -> Iterator[str]:
     state = "not running; start it with `meerkat up`"
     if status["running"]:
-        state = "in sync" if status["in_sync"] else "syncing" if status["peers"] else "alone"
+        state = "in sync" if status["in_sync"] else "syncing"
+        state = state if status["peers"] else "nobody else is here"
     if status["paused"]:
         state = "paused"
     yield f"{status['folder']}: {state}"

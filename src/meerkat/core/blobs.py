@@ -404,9 +404,9 @@ class Blobs:
             source = self._sources[link]
             room = source.window - source.asked_bytes
             fits = room >= length or not source.asked
-            if chunk not in source.lacks and fits and len(source.asked) < MAX_CHUNKS:
-                if best is None or room > best_room:
-                    best, best_room = link, room
+            able = fits and chunk not in source.lacks and len(source.asked) < MAX_CHUNKS
+            if able and (best is None or room > best_room):
+                best, best_room = link, room
         return best
 
     def _ping(self, now: float) -> Iterator[Effect]:

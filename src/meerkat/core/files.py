@@ -1,8 +1,8 @@
 """What the folder and the peer say to each other about files on the disk.
 
-The folder *observes* (``Seen``, ``Gone``) and *does jobs* (``WriteFile``, ``RemoveFile``, ...), each
-of which names what it expects to find, so that nothing a person wrote meanwhile is overwritten.
-These are values only; the decisions are in ``planner``, the system calls in ``meerkat.folder``.
+The folder *observes* (``Seen``) and *does jobs* (``WriteFile``, ``RemoveFile``, ...), each of which
+names what it expects to find, so that nothing a person wrote meanwhile is overwritten. These are
+values only; the decisions are in ``planner``, the system calls in ``meerkat.folder``.
 """
 
 from __future__ import annotations

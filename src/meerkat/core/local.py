@@ -117,12 +117,9 @@ class LocalChanges:
 
     def _seen(self, seen: Seen) -> None:
         entry, observed = self._disk.get(seen.path), seen.observed
-        if entry is not None and entry.kind == observed.kind.value:
-            if entry.digest == observed.digest and (
-                entry.executable == observed.executable or observed.kind is not Kind.FILE
-            ):
-                self._disk.put(seen.path, _resigned(entry, observed))
-                return
+        if entry is not None and _is_same(entry, observed):
+            self._disk.put(seen.path, _resigned(entry, observed))
+            return
         if self._adopt(seen):
             return
         if observed.kind is Kind.FOLDER:
@@ -311,6 +308,11 @@ class LocalChanges:
     def _alone(self, entry: DiskEntry) -> bool:
         file = self._replica.tree.files.get(entry.file)
         return file is not None and len(file.shown()) == 1
+
+
+def _is_same(entry: DiskEntry, observed: Observed) -> bool:
+    mode = entry.executable == observed.executable or observed.kind is not Kind.FILE
+    return entry.kind == observed.kind.value and entry.digest == observed.digest and mode
 
 
 def _resigned(entry: DiskEntry, observed: Observed) -> DiskEntry:

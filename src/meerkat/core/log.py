@@ -14,7 +14,7 @@ import msgspec
 
 from .heads import Heads, Range
 from .ids import AuthorId
-from .messages import HeadEntry
+from .messages import MAX_OPERATIONS, HeadEntry
 from .operation import (
     FIRST,
     MAX_COUNTER,
@@ -93,17 +93,25 @@ class Log:
             raise KeyError((author, sequence))
         return decode_operation(data)
 
-    def read(self, ranges: Iterable[Range], limit_bytes: int) -> list[bytes]:
-        """Operations of these ranges as far as we have them and the limit allows (min. one)."""
+    def read(
+        self, ranges: Iterable[Range], limit_bytes: int
+    ) -> tuple[list[bytes], list[tuple[AuthorId, int]]]:
+        """Operations of these ranges as far as we have them and the limit allows (min. one).
+
+        Returns their bytes, and for each author the last sequence among them.
+        """
         found: list[bytes] = []
+        ends: list[tuple[AuthorId, int]] = []
         left = limit_bytes
         for one in ranges:
             last = min(one.last, self.heads[one.author])
-            if last >= one.first and left > 0:
+            if last >= one.first and left > 0 and len(found) < MAX_OPERATIONS:
+                last = min(last, one.first + MAX_OPERATIONS - len(found) - 1)
                 batch = self._store.operations(one.author, one.first, last, limit_bytes=left)
                 found += batch
+                ends.append((one.author, one.first + len(batch) - 1))
                 left -= sum(map(len, batch))
-        return found
+        return found, ends
 
     # -- admitting -------------------------------------------------------------------------
 

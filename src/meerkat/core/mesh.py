@@ -38,6 +38,8 @@ class MeshConfig:
     healed cut is noticed within a second."""
     redial_eager: float = 0.5
     hello_timeout: float = 5.0
+    authors_count: int = 4096
+    """Authors whose addresses are kept on hearsay."""
     addresses_count: int = 8
     """Addresses kept of one author."""
 
@@ -214,7 +216,7 @@ class Mesh:
     ) -> None:
         target = self._targets.get(author)
         if target is None:
-            if hearsay and len(self._targets) >= 4096:
+            if hearsay and len(self._targets) >= self._config.authors_count:
                 return
             target = self._targets[author] = _Target([])
         fresh = [one for one in dict.fromkeys(addresses) if one]

@@ -445,6 +445,11 @@ class Peer:
         effects += self._milestones()
         return effects
 
+    def _has_pool(self) -> bool:
+        """Whether a newcomer has all that its first neighbors have."""
+        log = self._log
+        return len(log.heads) > 1 and not self._sync.missing and not log.pending()
+
     def _gather_dirty(self) -> None:
         planner = self._planner
         for source in (self._replica.view.changed, self._local.dirty, self._blobs.dirty):
@@ -463,9 +468,8 @@ class Peer:
 
     def _milestones(self) -> list[Effect]:
         effects: list[Effect] = []
-        if not self._scanning and self._mesh.linked and not self._sync.missing:
-            if not self._log.pending() and len(self._log.heads) > 1:
-                effects += self._begin_scan()
+        if not self._scanning and self._mesh.linked and self._has_pool():
+            effects += self._begin_scan()
         in_sync = self.in_sync
         if in_sync != self._was_in_sync:
             self._was_in_sync = in_sync

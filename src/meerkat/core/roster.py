@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 from blake3 import blake3
 
-from .actions import MemberAdded, Opened, PayloadError, decode_membership, decode_opened
+from .actions import Opened, PayloadError, decode_membership, decode_opened
 from .ids import AuthorId, MemberId, PoolId
 from .operation import FIRST, Operation, OperationError, OperationKind, decode_operation
 from .operation import verify_operation as verify_signature
@@ -156,8 +156,8 @@ class Roster:
         return member in self.members or self._is_founder(one)
 
     def _is_founder(self, one: Credentials) -> bool:
-        opened = one.opened
-        return len(opened.nonce) > 0 and pool_id(MemberId(opened.member), opened.nonce) == self.pool
+        member, nonce = MemberId(one.opened.member), one.opened.nonce
+        return pool_id(member, nonce) == self.pool  # the hash binds both
 
     def apply(self, operation: Operation) -> None:
         """A MEMBERSHIP operation takes effect. What is not understood has no effect."""
@@ -166,7 +166,7 @@ class Roster:
         except PayloadError:
             return
         for action in actions:
-            if isinstance(action, MemberAdded) and action.role in ROLES:
+            if action.role in ROLES:
                 member = MemberId(action.member)
                 if member not in self.members:
                     self._put_member(member, MemberRecord(action.role, action.name))

@@ -19,7 +19,7 @@ from .events import LinkId
 from .heads import Heads, Range
 from .ids import AuthorId
 from .log import Log
-from .messages import MAX_OPERATIONS, HaveHeads, HeadEntry, Operations, WantOperations
+from .messages import HaveHeads, HeadEntry, Operations, WantOperations
 from .operation import Operation
 
 __all__ = ["Sync", "SyncConfig"]
@@ -101,7 +101,8 @@ class Sync:
             Range(AuthorId(author), max(first, 1), last) for author, first, last in message.ranges
         ]
         limit = min(message.limit_bytes, self._config.slice_bytes)
-        found = self._log.read(ranges, limit)[:MAX_OPERATIONS]
+        found, ends = self._log.read(ranges, limit)
+        state.sent.merge(ends)
         return [Send(link, Operations(tuple(found), answer=True))]
 
     def on_operations(

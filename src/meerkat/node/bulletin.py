@@ -24,7 +24,7 @@ class Bulletin:
         self._listeners[key] = listener
         return lambda: self._listeners.pop(key, None) and None
 
-    def publish(self, name: str, **facts: Any) -> None:
+    def publish(self, name: str, /, **facts: Any) -> None:
         """Tell everyone. Control lines and ``--json`` carry exactly this dictionary."""
         event = {"event": name, **facts}
         for key, listener in list(self._listeners.items()):

@@ -48,7 +48,8 @@ from meerkat.core.events import (
     Started,
     TimerExpired,
 )
-from meerkat.core.ids import PoolId
+from meerkat.core.files import Job, JobResult, PrepareResult
+from meerkat.core.ids import ContentHash, PoolId
 from meerkat.core.messages import NoChunks
 from meerkat.core.packing import pack
 from meerkat.core.peer import Peer, PeerConfig
@@ -90,6 +91,7 @@ class SimulatedPeer:
     notes: list[Notify] = field(default_factory=list)
     dialable: bool = True
     jobs_until: float = 0.0
+    jobs: list[tuple[Job, ...]] = field(default_factory=list)  # under way, oldest first
 
     @property
     def address(self) -> str:
@@ -200,6 +202,9 @@ class Simulator:
         one.epoch += 1
         one.timers.clear()
         one.jobs_until = 0.0
+        jobs = [job for batch in one.jobs for job in batch]
+        one.folder.perform(jobs[: self.rng.randint(0, len(jobs))])
+        one.jobs.clear()
         for link in list(one.wires):
             self._cut(one.wires[link], "lost")
 
@@ -217,9 +222,13 @@ class Simulator:
                 if not self._reaches(a, b):
                     self._cut(wire_, "lost")
 
-    def heal(self) -> None:
-        """Everyone reaches everyone, and no message is lost any more."""
+    def mend(self) -> None:
+        """Everyone reaches everyone again."""
         self._groups = None
+
+    def heal(self) -> None:
+        """Everyone runs and reaches everyone, and no message is lost any more."""
+        self.mend()
         self.faults = Faults(delay=self.faults.delay)
         for one in self.peers:
             self.restart(one)
@@ -367,18 +376,17 @@ class Simulator:
 
     def _jobs(self, one: SimulatedPeer, effect: Perform) -> None:
         epoch = one.epoch
+        one.jobs.append(effect.jobs)
 
         def work() -> None:
-            if one.epoch == epoch:
-                results = one.folder.perform(effect.jobs)
+            if one.epoch == epoch:  # else it crashed meanwhile
+                one.jobs.pop(0)
+                results = tuple(one.folder.perform(effect.jobs))
                 self._at(self.now, lambda: deliver(results))
-            elif self.rng.random() < 0.5:  # it died; the system call may have been made
-                count = self.rng.randrange(len(effect.jobs) + 1)
-                one.folder.perform(effect.jobs[:count])
 
-        def deliver(results: list[object]) -> None:
+        def deliver(results: tuple[JobResult | PrepareResult, ...]) -> None:
             if one.epoch == epoch and one.peer is not None:
-                self.handle(one, JobsDone(tuple(results)))  # type: ignore[arg-type]
+                self.handle(one, JobsDone(results))
 
         self._at(self._in_order(one, LOCAL_DELAY), work)
 
@@ -448,6 +456,8 @@ class Simulator:
             if data is None:
                 self._perform(one, Send(effect.link, NoChunks((bytes(chunk),))))
             else:
-                self._carry(
-                    one, effect.link, lambda link, c=chunk, d=data: BulkReceived(link, c, d)
-                )
+                self._carry(one, effect.link, _arrival(chunk, data))
+
+
+def _arrival(chunk: ContentHash, data: bytes) -> Callable[[LinkId], Event]:
+    return lambda link: BulkReceived(link, chunk, data)

@@ -30,6 +30,8 @@ ANY_PREFIX = re.compile(r"meerkat(\d+):", re.IGNORECASE)
 CHECKSUM_BYTES = 4  # one damaged line in 4 billion passes; the secret is checked at the door anyway
 MAX_TEXT = 4_096  # characters; ours have about 180
 PORT_BYTES = 2
+IP, NAME = b"i", b"n"  # tags of a packed address
+PackedAddress = Annotated[bytes, Meta(min_length=2, max_length=300)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,11 @@ class Invitation:
 
 
 class _Packed(Struct, frozen=True, array_like=True):
-    """The same, as it travels. An address: packed IP and port, or text for a name."""
+    """The same, as it travels. An address: a tag, then packed IP and port, or a name as text."""
 
     pool: Bytes32
     pool_name: Annotated[str, Meta(max_length=255)]
-    addresses: Annotated[tuple[bytes | str, ...], Meta(min_length=1, max_length=16)]
+    addresses: Annotated[tuple[PackedAddress, ...], Meta(min_length=1, max_length=16)]
     fingerprint: Bytes32
     id: Bytes16
     secret: Bytes16
@@ -132,17 +134,18 @@ def _checksum(body: bytes) -> bytes:
     return blake3(b"meerkat invitation 1\x00" + body).digest()[:CHECKSUM_BYTES]
 
 
-def _pack_address(address: str) -> bytes | str:
+def _pack_address(address: str) -> bytes:
     host, port = parse_address(address)
     try:
         packed = ipaddress.ip_address(host).packed
     except ValueError:
-        return address
-    return packed + port.to_bytes(PORT_BYTES, "big")
+        return NAME + address.encode()
+    return IP + packed + port.to_bytes(PORT_BYTES, "big")
 
 
-def _unpack_address(address: bytes | str) -> str:
-    if isinstance(address, str):
-        return format_address(*parse_address(address))
+def _unpack_address(packed: bytes) -> str:
+    tag, address = packed[:1], packed[1:]
+    if tag != IP:
+        return format_address(*parse_address(address.decode()))
     host = ipaddress.ip_address(address[:-PORT_BYTES])
     return format_address(str(host), int.from_bytes(address[-PORT_BYTES:], "big"))
