@@ -82,7 +82,9 @@ class Told:
             self.condition.notify_all()
 
     def progress(self, path: str, done_bytes: int, total_bytes: int) -> None:
-        self.progressed.append((path, done_bytes, total_bytes))
+        with self.condition:
+            self.progressed.append((path, done_bytes, total_bytes))
+            self.condition.notify_all()
 
     def wait(self, what: str, condition: Callable[[], Any]) -> None:
         with self.condition:

@@ -33,6 +33,7 @@ class LiveView:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
         self._recent: deque[str] = deque(maxlen=RECENT)
+        self._shown: Facts | None = None
         self._live = Live(console=self._console, auto_refresh=False, transient=False)
 
     def ready(self, facts: Facts) -> None:
@@ -41,17 +42,17 @@ class LiveView:
             self._console.print(line, soft_wrap=True, highlight=False, markup=False)
         self._live.start()
 
-    def event(self, event: Facts, status: Facts | None) -> None:
+    def event(self, event: Facts) -> None:
         """See View."""
-        line = sentence(event, status)
+        line = sentence(event)
         if line and (not self._recent or self._recent[-1] != line):
             self._recent.append(line)
-        if status is not None:
-            self.tick(status)
+            self._shown = None
 
     def tick(self, status: Facts) -> None:
-        """See View."""
-        if self._live.is_started:
+        """See View. What has not changed is not drawn again: an idle node costs nothing."""
+        if self._live.is_started and status != self._shown:
+            self._shown = status
             self._live.update(render(status, list(self._recent)), refresh=True)
 
     def close(self) -> None:

@@ -126,7 +126,7 @@ class _Run:
 
     def _on_event(self, event: Mapping[str, Any]) -> None:
         with suppress(BrokenPipeError):
-            self._view.event(event, self._status())
+            self._view.event(event)
 
     def _tick(self) -> None:
         """Show how things are, again and again, until the view is closed."""
@@ -136,8 +136,6 @@ class _Run:
             asyncio.get_running_loop().call_later(TICK, self._tick)
 
     def _status(self) -> dict[str, Any] | None:
-        if isinstance(self._view, JsonView):
-            return None
         try:
             return self._node.describe()
         except NotRunning:

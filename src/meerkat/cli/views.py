@@ -20,8 +20,8 @@ class View(Protocol):
     def ready(self, facts: Facts) -> None:
         """The node serves; ``facts`` are those of the ``ready`` event."""
 
-    def event(self, event: Facts, status: Facts | None) -> None:
-        """Something happened; ``status`` is how things are now."""
+    def event(self, event: Facts) -> None:
+        """Something happened."""
 
     def tick(self, status: Facts) -> None:
         """Called a few times a second."""
@@ -38,7 +38,7 @@ class QuietView:
         if facts.get("invitation"):
             click.echo(facts["invitation"])
 
-    def event(self, event: Facts, status: Facts | None) -> None:
+    def event(self, event: Facts) -> None:
         """See View."""
 
     def tick(self, status: Facts) -> None:
@@ -55,7 +55,7 @@ class JsonView(QuietView):
         """See View."""
         print_json(facts)
 
-    def event(self, event: Facts, status: Facts | None) -> None:
+    def event(self, event: Facts) -> None:
         """See View."""
         print_json(event)
 
@@ -71,9 +71,9 @@ class PlainView(QuietView):
         for line in introduction(facts):
             click.echo(line)
 
-    def event(self, event: Facts, status: Facts | None) -> None:
+    def event(self, event: Facts) -> None:
         """See View."""
-        line = sentence(event, status)
+        line = sentence(event)
         if line and line != self._last:
             self._last = line
             click.echo(line)
@@ -92,7 +92,7 @@ def introduction(facts: Facts) -> list[str]:
     return lines
 
 
-def sentence(event: Facts, status: Facts | None) -> str:
+def sentence(event: Facts) -> str:
     """What an event means to people; empty if nothing."""
     who = event.get("name") or str(event.get("author", ""))[:8] or "someone"
     path = event.get("path", "")
@@ -102,8 +102,7 @@ def sentence(event: Facts, status: Facts | None) -> str:
         case "peer_lost":
             return f"{who} is gone ({event.get('reason') or 'left'})"
         case "synced":
-            files = f": {count(status['files'], 'file')}" if status else ""
-            return f"In sync{files}"
+            return f"In sync: {count(int(event.get('files', 0)), 'file')}"
         case "conflict":
             return f"Kept twice: {count(int(event.get('count', 1)), 'file')}; see `meerkat status`"
         case "problem":

@@ -10,7 +10,8 @@ Read in this order:
 - ``log``         which operations are admitted, and in which order they are applied
 - ``tree``        files, versions, folders; ``view`` turns them into paths
 - ``text``, ``text_update``, ``edits``, ``diff``, ``text_file``   live texts
-- ``texts``       which texts are loaded; building one from the log
+- ``bodies``      what versions are made of, found in the log
+- ``texts``       which texts are loaded; building one from its body and the log
 - ``chunks``      content-defined chunks of everything else
 - ``replica``     applies operations to tree and texts
 - ``files``       what the folder and the peer say to each other

@@ -82,6 +82,7 @@ class Blobs:
     def __init__(self, store: Store, disk: Disk, config: BlobsConfig) -> None:
         self._store, self._disk, self._config = store, disk, config
         self._downloads: dict[ContentHash, _Download] = {}
+        self._paths: dict[str, ContentHash] = {}  # path -> the blob it waits for
         self._queue: deque[ContentHash] = deque()  # blobs that wait to be prepared
         self._wanted: dict[ContentHash, set[ContentHash]] = {}  # chunk -> blobs
         self._open: deque[ContentHash] = deque()  # chunks to ask for, in order
@@ -105,6 +106,8 @@ class Blobs:
             download = _Download(chunks, set(), total_bytes=total, left_bytes=total)
             self._downloads[blob] = download
             self._queue.append(blob)
+        self.release(path, but=blob)
+        self._paths[path] = blob
         download.paths.add(path)
         if not download.ready:
             return None
@@ -126,13 +129,20 @@ class Blobs:
             self._memory -= len(download.data)
         for chunk in download.missing:
             self._unwant(chunk, blob)
+        for path in download.paths:
+            del self._paths[path]
         self.dirty |= download.paths
 
-    def keep_only(self, wanted: set[str]) -> None:
-        """Give up downloads that no path wants any more."""
-        for blob, download in list(self._downloads.items()):
-            if not download.paths & wanted:
-                self._forget(blob)
+    def release(self, path: str, but: bytes | None = None) -> None:
+        """A path does not want any blob now (``but`` this one): give up what nobody wants."""
+        blob = self._paths.get(path)
+        if blob is None or blob == but:
+            return
+        del self._paths[path]
+        download = self._downloads[blob]
+        download.paths.discard(path)
+        if not download.paths:
+            self._forget(blob)
 
     @property
     def transfers(self) -> list[Transfer]:

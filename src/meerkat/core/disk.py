@@ -19,8 +19,6 @@ from .view import ancestors
 
 __all__ = ["Disk", "DiskEntry", "Intent"]
 
-_ENTRY, _INTENT = b"e", b"i"
-
 
 class DiskEntry(msgspec.Struct, frozen=True, array_like=True):
     """What stands at a path.
@@ -85,8 +83,13 @@ def entry_of(
     )
 
 
+class _Row(msgspec.Struct, frozen=True, array_like=True):
+    entry: DiskEntry | None
+    intent: Intent | None
+
+
 class Disk:
-    """All entries by path, in memory and in the store."""
+    """All entries by path, in memory and, once changed, in the store (``flush``)."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -94,15 +97,32 @@ class Disk:
         self.intents: dict[str, Intent] = {}
         self.content_bytes = 0
         self.placed: set[tuple[bytes, bytes]] = set()  # (file, version) that newly stand here
+        self._changed: set[str] = set()
         self._paths: dict[bytes, set[str]] = {}  # version -> where it stands
         self._children: dict[str, int] = {}  # folder -> entries directly in it
         for key, value in store.scan(Table.DISK):
-            path = key[1:].decode()
-            if key[:1] == _ENTRY:
-                self._note(path, msgspec.msgpack.decode(value, type=DiskEntry))
-            else:
-                self.intents[path] = msgspec.msgpack.decode(value, type=Intent)
+            row = msgspec.msgpack.decode(value, type=_Row)
+            if row.entry is not None:
+                self._note(key.decode(), row.entry)
+            if row.intent is not None:
+                self.intents[key.decode()] = row.intent
         self.placed.clear()
+
+    def flush(self) -> None:
+        """Write what changed to the store; call before the transaction ends."""
+        puts: list[tuple[bytes, bytes]] = []
+        gone: list[bytes] = []
+        for path in sorted(self._changed):
+            row = _Row(self.entries.get(path), self.intents.get(path))
+            if row.entry is None and row.intent is None:
+                gone.append(path.encode())
+            else:
+                puts.append((path.encode(), pack(row)))
+        self._changed.clear()
+        if puts:
+            self._store.put_many(Table.DISK, puts)
+        for key in gone:
+            self._store.delete(Table.DISK, key)
 
     def get(self, path: str) -> DiskEntry | None:
         """What stands at a path, or None."""
@@ -112,23 +132,23 @@ class Disk:
         """The disk holds this now."""
         self._drop(path)
         self._note(path, entry)
-        self._store.put(Table.DISK, _ENTRY + path.encode(), pack(entry))
+        self._changed.add(path)
 
     def remove(self, path: str) -> None:
         """Nothing stands there any more."""
         if path in self.entries:
             self._drop(path)
-            self._store.delete(Table.DISK, _ENTRY + path.encode())
+            self._changed.add(path)
 
     def intend(self, path: str, intent: Intent) -> None:
         """A job is about to put this at the path."""
         self.intents[path] = intent
-        self._store.put(Table.DISK, _INTENT + path.encode(), pack(intent))
+        self._changed.add(path)
 
     def settle(self, path: str) -> None:
         """The job ended, one way or the other."""
         if self.intents.pop(path, None) is not None:
-            self._store.delete(Table.DISK, _INTENT + path.encode())
+            self._changed.add(path)
 
     def places_of(self, version: bytes) -> list[str]:
         """Where a version stands, sorted."""

@@ -160,7 +160,7 @@ class LocalChanges:
     def _digest(self, version: Version) -> bytes:
         if version.kind != "text":
             return version.digest
-        text = self._replica.texts.load(version).text
+        text = self._replica.texts.content(version)
         return ContentHash.of(file_bytes(text, version.eol))
 
     def _new_folder(self, path: str, entry: DiskEntry | None, observed: Observed) -> None:

@@ -69,7 +69,6 @@ from .roster import Roster, read_opened
 from .signing import SigningKey
 from .status import Status
 from .sync import Sync, SyncConfig
-from .texts import read_body
 
 __all__ = ["Peer", "PeerConfig"]
 
@@ -180,6 +179,7 @@ class Peer:
             effects.append(StartTimer("apply", 0.0))
         effects += self._evaluate(now)
         self._index_placed()
+        self._disk.flush()
         self._replica.flush()
         return effects
 
@@ -416,7 +416,7 @@ class Peer:
             _, version = self._replica.tree.find(file_key, version_key)
             if version is not None and version.kind == "blob":
                 try:
-                    chunks = unpack_chunks(read_body(self._log, version))
+                    chunks = unpack_chunks(self._replica.bodies.body(version))
                 except (KeyError, ValueError):
                     continue
                 self._blobs.index(version.id, chunks)

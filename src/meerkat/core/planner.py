@@ -30,7 +30,7 @@ from .ids import ContentHash
 from .local import unpack_chunks
 from .replica import Replica
 from .status import Problem
-from .texts import file_bytes, read_body
+from .texts import file_bytes
 from .tree import File, Version
 from .view import Shown, ancestors
 
@@ -105,7 +105,7 @@ class Planner:
         for path in self._disk.places_of(version.id):
             entry = self._disk.get(path)
             if entry is not None and entry.base is None and entry.at == version.state():
-                self._bases[version.id] = self._replica.texts.load(version).text
+                self._bases[version.id] = self._replica.texts.content(version)
 
     def look_at_all(self) -> None:
         """After a restart: anything may differ."""
@@ -149,11 +149,18 @@ class Planner:
         view, entry = self._replica.view, self._disk.get(path)
         self.problems.pop(path, None)
         shown = view.files.get(path)
+        self._blobs.release(path, but=self._blob_of(shown))
         if shown is not None:
             return self._want_file(path, shown, entry)
         if view.is_folder(path):
             return self._want_folder(path, entry)
         return self._want_nothing(path, entry) if entry is not None else []
+
+    def _blob_of(self, shown: Shown | None) -> bytes | None:
+        if shown is None:
+            return None
+        _, version = self._replica.tree.find(shown.file, shown.version)
+        return version.digest if version is not None and version.kind == "blob" else None
 
     def _want_folder(self, path: str, entry: DiskEntry | None) -> list[Job]:
         self._left.discard(path)
@@ -213,6 +220,7 @@ class Planner:
         if self._disk.blocked_by(path):
             return self._wait(path)
         if entry is not None and entry.version == version.id and self._is_current(entry, version):
+            self._blobs.release(path)
             return self._want_mode(path, entry, file, version)
         if entry is None:
             for source in self._disk.places_of(version.id):
@@ -261,9 +269,9 @@ class Planner:
     def _content(self, path: str, version: Version) -> bytes | ContentHash | None:
         """The bytes to write, the name of an assembled blob, or None if it is not here yet."""
         if version.kind == "text":
-            return file_bytes(self._replica.texts.load(version).text, version.eol)
+            return file_bytes(self._replica.texts.content(version), version.eol)
         try:
-            body = read_body(self._replica.log, version)
+            body = self._replica.bodies.body(version)
             if version.kind == "link":
                 if not is_safe_link(path, body.decode()):
                     self._refuse(path, "This link leads outside the folder; not made here.")

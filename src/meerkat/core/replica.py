@@ -18,6 +18,7 @@ from .actions import (
     encode_actions,
     encode_payload,
 )
+from .bodies import Bodies
 from .edits import Edit
 from .log import Log, LogConfig
 from .operation import Operation, OperationKind
@@ -59,7 +60,8 @@ class Replica:
         self.log = Log(store, roster, key, config.log)
         self.view = View(roster.name_of)
         self.tree = Tree(store, roster.pool, self.view)
-        self.texts = Texts(store, self.log, config.texts)
+        self.bodies = Bodies(self.log)
+        self.texts = Texts(store, self.log, self.bodies, config.texts)
         self.before_edit: BeforeEdit = lambda version: None
         self.after_edit: AfterEdit = lambda version, edits: None
         self._edited: dict[bytes, Version] = {}
@@ -124,6 +126,7 @@ class Replica:
                 actions = decode_actions(operation.payload)
             except PayloadError:
                 return
+            self.bodies.remember(operation, actions)
             self._apply_actions(actions, operation, own=False)
 
     def _apply_actions(self, actions: list[Action], operation: Operation, *, own: bool) -> None:

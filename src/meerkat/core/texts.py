@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from .actions import EditText, NewFile, NewVersion, Part, PayloadError, decode_actions
+from .actions import EditText
+from .bodies import Bodies
 from .edits import Edit
 from .ids import AuthorId, VersionId
 from .log import Log
@@ -25,7 +26,7 @@ from .text_file import Eol, encode_file
 from .text_update import TextUpdateError
 from .tree import Version
 
-__all__ = ["Texts", "TextsConfig", "file_bytes", "read_body"]
+__all__ = ["Texts", "TextsConfig", "file_bytes"]
 
 Key = tuple[int, AuthorId, int]
 
@@ -51,51 +52,28 @@ class _Loaded:
     edits: int = 0  # since the last snapshot
 
 
-def read_body(log: Log, version: Version) -> bytes:
-    """The body of a version, put together from the operations that brought it.
-
-    Raises:
-        KeyError: if the log does not hold it.
-    """
-    pieces: list[bytes] = []
-    size = 0
-    for author, sequence in version.parts:
-        operation = log.operation(AuthorId(author), sequence)
-        for action in _actions_of(operation):
-            match action:
-                case NewFile() | NewVersion() if action.version == version.id and not pieces:
-                    pieces.append(action.body.data[: version.total])
-                    size = len(pieces[0])
-                case Part() if action.version == version.id and action.offset == size:
-                    pieces.append(action.data)
-                    size += len(action.data)
-                case _:
-                    continue
-    if size != version.total:
-        raise KeyError(version.id.hex())
-    return b"".join(pieces)
-
-
 def file_bytes(text: str, eol: str) -> bytes:
     """The bytes on disk of a live text."""
     return encode_file(text, Eol.CRLF if eol == "crlf" else Eol.LF)
 
 
-def _actions_of(operation: Operation) -> Sequence[object]:
-    try:
-        return decode_actions(operation.payload)
-    except PayloadError:
-        return []
-
-
 class Texts:
     """Live texts by version, loaded on demand."""
 
-    def __init__(self, store: Store, log: Log, config: TextsConfig) -> None:
+    def __init__(self, store: Store, log: Log, bodies: Bodies, config: TextsConfig) -> None:
         self._store = store
-        self._log = log
+        self._log, self._bodies = log, bodies
         self._config = config
         self._loaded: OrderedDict[bytes, _Loaded] = OrderedDict()
+
+    def content(self, version: Version) -> str:
+        """The text of a version, without loading it if it was never edited."""
+        if not version.edited and version.id not in self._loaded:
+            try:
+                return self._bodies.body(version).decode()
+            except (KeyError, UnicodeDecodeError):
+                pass
+        return self.load(version).text
 
     def load(self, version: Version) -> Text:
         """The text of a version, as all applied operations make it."""
@@ -127,7 +105,7 @@ class Texts:
         if found is None:
             return []
         found.edits += 1
-        return _apply(found.text, version.id, action, operation)
+        return _apply(found.text, version.id, action, operation.author)
 
     def record(self, version: bytes, operation: Operation) -> None:
         """Note that an operation edits this text."""
@@ -169,7 +147,7 @@ class Texts:
     def _first(self, version: Version) -> Text:
         text = Text(client_id(self._log.author, VersionId(version.id)))
         try:
-            content = read_body(self._log, version).decode()
+            content = self._bodies.body(version).decode()
             if content:
                 text.apply(import_update(content), (import_client_id(content),))
         except (KeyError, UnicodeDecodeError, ValueError):
@@ -203,15 +181,13 @@ class Texts:
             yield int.from_bytes(rest[:8], "big"), author, int.from_bytes(rest[40:], "big")
 
     def _replay(self, text: Text, version: bytes, author: AuthorId, sequence: int) -> None:
-        operation = self._log.operation(author, sequence)
-        for action in _actions_of(operation):
-            if isinstance(action, EditText) and action.version == version:
-                _apply(text, version, action, operation)
+        for action in self._bodies.edits(version, author, sequence):
+            _apply(text, version, action, author)
 
 
-def _apply(text: Text, version: bytes, action: EditText, operation: Operation) -> list[Edit]:
+def _apply(text: Text, version: bytes, action: EditText, author: AuthorId) -> list[Edit]:
     """An update that its author had no right to make has no effect, on every peer alike."""
     try:
-        return text.apply(action.update, (client_id(operation.author, VersionId(version)),))
+        return text.apply(action.update, (client_id(author, VersionId(version)),))
     except TextUpdateError:
         return []

@@ -58,6 +58,7 @@ class Version(msgspec.Struct, array_like=True):
     covered: Vector
     eol: str = ""
     eol_at: tuple[int, bytes] = (0, b"")
+    edited: bool = False  # a live text that is not just its body any more
 
     @property
     def live(self) -> bool:
@@ -164,15 +165,15 @@ class Tree:
 
     def flush(self) -> None:
         """Write changed records to the store; call before the transaction ends."""
-        self._store.put_many(
-            Table.RECORD, [(one, pack(self.files[one])) for one in sorted(self._changed_files)]
-        )
-        self._store.put_many(
-            Table.FOLDER,
-            [(one.encode(), pack(self.folders[one])) for one in sorted(self._changed_folders)],
-        )
-        self._changed_files.clear()
-        self._changed_folders.clear()
+        if self._changed_files:
+            files = [(one, pack(self.files[one])) for one in sorted(self._changed_files)]
+            self._store.put_many(Table.RECORD, files)
+            self._changed_files.clear()
+        if self._changed_folders:
+            folders = sorted(self._changed_folders)
+            rows = [(one.encode(), pack(self.folders[one])) for one in folders]
+            self._store.put_many(Table.FOLDER, rows)
+            self._changed_folders.clear()
 
     def unused_file_id(self, path: str, digest: bytes) -> FileId:
         """The first id for such a newborn file that no file, living or dead, has here."""
@@ -212,6 +213,7 @@ class Tree:
         file, version = self.find(file_key, version_key)
         if file is not None and version is not None:
             version.touches[bytes(operation.author)] = operation.sequence
+            version.edited = True
             self._update(file)
 
     def find(self, file_key: bytes, version_key: bytes) -> tuple[File | None, Version | None]:

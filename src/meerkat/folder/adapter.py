@@ -31,7 +31,7 @@ from .replaced import Replaced
 from .report import FolderListener
 from .scanner import Scanner
 from .schedule import LOST_TEXT, ScanSchedule
-from .watcher import Hint, Watcher, make_watcher
+from .watcher import WATCHING, Hint, Watcher, make_watcher
 from .worker import Worker
 from .writer import Writer
 
@@ -250,9 +250,9 @@ class FolderAdapter:
     def _on_watch_problem(self, text: str | None) -> None:
         def show() -> None:
             if text is None:
-                self._scanner.problems.clear("(watching)")
+                self._scanner.problems.clear(WATCHING)
             else:
-                self._scanner.problems.add("(watching)", text)
+                self._scanner.problems.add(WATCHING, text)
 
         self._first.call(show)
 

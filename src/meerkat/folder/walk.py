@@ -16,7 +16,7 @@ from meerkat.core.files import Kind
 from .paths import is_own_name
 from .reading import folder_found, kind_of, read_entry
 from .scanner import Scanner
-from .watcher import Watcher
+from .watcher import WATCHING, Watcher
 
 __all__ = ["Walk"]
 
@@ -61,6 +61,8 @@ class Walk:
                 continue
             try:
                 self._watcher.watch(folder, descriptor)
+                if folder:
+                    self._scanner.problems.clear(folder)
                 yield from self._list(folder, descriptor)
             except OSError as error:
                 self._cannot_list(folder, error)
@@ -68,6 +70,7 @@ class Walk:
                 os.close(descriptor)
         if not self._top:  # what was missed below a new folder is found by the next full scan
             yield from self._miss_absent()
+            self._clear_problems()
         self.complete = True
 
     def _cannot_list(self, folder: str, error: OSError) -> None:
@@ -121,6 +124,7 @@ class Walk:
                     continue
                 elif not name.isascii() and not _is_utf8(name):
                     self._scanner.problems.add(path, NOT_UTF8)
+                    present.add(path)
                     continue
                 is_folder = kind_of(stat) is Kind.FOLDER
                 if self._scanner.ignore.here(path, name, folder=is_folder):
@@ -174,6 +178,14 @@ class Walk:
                 scanner.known.forget(path)
             else:
                 scanner.examine(path)
+
+    def _clear_problems(self) -> None:
+        """What was wrong with a path that is no longer there is no problem any more."""
+        scanner, unread = self._scanner, tuple(self._unread)
+        for path in scanner.problems.paths():
+            special = not path or path == WATCHING or is_own_name(path.partition("/")[0])
+            if not (special or path in self._present or (path + "/").startswith(unread)):
+                scanner.problems.clear(path)
 
 
 def _is_utf8(name: str) -> bool:

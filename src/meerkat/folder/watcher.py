@@ -19,9 +19,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Hint", "Watcher", "make_watcher"]
+__all__ = ["WATCHING", "Hint", "Watcher", "make_watcher"]
 
 LOG = logging.getLogger(__name__)
+WATCHING = "(watching)"  # the "path" of problems with watching as such
 LIMIT_TEXT = (
     "the system watches no more folders: raise fs.inotify.max_user_watches; until then changes "
     "are found by scanning"

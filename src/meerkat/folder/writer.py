@@ -118,7 +118,10 @@ class Writer:
     def _one(self, index: int, job: Job, part: Place | None) -> JobResult | None:
         match job:
             case WriteFile():
-                if job.path in self._staging.targets or self._staging.bytes > self._config.group_bytes:
+                if (
+                    job.path in self._staging.targets
+                    or self._staging.bytes > self._config.group_bytes
+                ):
                     self._publish()
                 return self._write(index, job, part)
             case MakeFolder():

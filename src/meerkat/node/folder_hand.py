@@ -42,19 +42,24 @@ class FolderHand:
         self._bulletin = bulletin
         self._post = post
         self._started = False
+        self._stopped = False
         self.problems: tuple[Problem, ...] = ()
         self.reading: dict[str, FolderProgress] = {}
 
     async def stop(self) -> None:
         """Finish the job in hand; what the folder still has to say comes before this returns."""
-        await asyncio.to_thread(self._adapter.stop)
-        self._bridge.flush()
-        self._bridge.close()
+        if not self._stopped:
+            self._stopped = True
+            await asyncio.to_thread(self._adapter.stop)
+            self._bridge.flush()
+            self._bridge.close()
 
     async def abandon(self) -> None:
         """Stop without listening: the peer it told is gone."""
-        self._bridge.close()
-        await asyncio.to_thread(self._adapter.stop)
+        if not self._stopped:
+            self._stopped = True
+            self._bridge.close()
+            await asyncio.to_thread(self._adapter.stop)
 
     @property
     def queued_bytes(self) -> int:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from meerkat.core import birth
 from meerkat.core.effects import Effect
 from meerkat.core.events import (
     Event,
@@ -24,10 +22,7 @@ from meerkat.core.events import (
     Stopping,
     TimerExpired,
 )
-from meerkat.core.files import Observed
 from meerkat.core.ids import MemberId
-from meerkat.core.peer import Peer
-from meerkat.core.ports import Store, Table
 from meerkat.core.status import Problem, Status
 from meerkat.errors import MeerkatError, NotRunning, StoreDamaged, StoreError
 from meerkat.transport.base import LinkListener, Transport
@@ -43,18 +38,20 @@ from .home import Home
 from .inbox import Inbox
 from .links import Links
 from .listening import Reach, listen
+from .mind import MakeMind, Mind, make_peer
 from .options import NodeConfig, NodeOptions
 from .reception import Reception
+from .recovery import wait_for_store
 from .serving import Serving
 from .spawn import spawner
 from .timers import Timers
+from .trace import trace
 
-__all__ = ["Mind", "Node", "NodeBroken"]
+__all__ = ["Node", "NodeBroken"]
 
 LOG = logging.getLogger(__name__)
 DEFAULT_OPTIONS = NodeOptions()
 DEFAULT_CONFIG = NodeConfig()
-PROBE_KEY = b"node/probe"  # in Table.META, for a moment
 
 
 class NodeBroken(MeerkatError):
@@ -63,23 +60,7 @@ class NodeBroken(MeerkatError):
     exit_code = 70  # EX_SOFTWARE of sysexits.h
 
 
-class Mind(Protocol):
-    """What a node needs of a peer."""
-
-    def handle(self, event: Event, *, now: float, wall: float) -> list[Effect]: ...
-
-    def status(self) -> Status: ...
-
-    def known_files(self) -> dict[str, Observed]: ...
-
-
 MakeTransport = Callable[[TlsIdentity, LinkListener], Transport]
-MakeMind = Callable[[Store, birth.Identity], Mind]
-
-
-def _make_peer(store: Store, identity: birth.Identity) -> Mind:
-    rng = random.Random(secrets.randbits(128))
-    return Peer(store, identity, rng=rng, entropy=secrets.token_bytes)
 
 
 class Node:
@@ -92,7 +73,7 @@ class Node:
         *,
         config: NodeConfig = DEFAULT_CONFIG,
         make_transport: MakeTransport = GrpcTransport,
-        make_mind: MakeMind = _make_peer,
+        make_mind: MakeMind = make_peer,
     ) -> None:
         self.home = home
         self.bulletin = Bulletin()
@@ -104,7 +85,10 @@ class Node:
         self._mind: Mind | None = None  # None: starting, paused, stopping or broken
         self._busy = False  # a turn runs, or the next one is on the loop's list
         self._paused: StoreError | None = None
+        self._resuming: asyncio.Task[None] | None = None
         self._last_status: Status | None = None
+        self._stopped = asyncio.Event()
+        self._failure: MeerkatError | None = None
 
     # --- Deciding ---
 
@@ -114,8 +98,10 @@ class Node:
         effects: list[Effect] = []
         with self.home.store.transaction():
             for event in events:
+                trace("in", event)
                 effects += self._mind.handle(event, now=time.monotonic(), wall=time.time())
         for effect in effects:
+            trace("out", effect)
             self._hands.perform(effect)
 
     def post(self, events: Iterable[Event]) -> None:
@@ -170,7 +156,6 @@ class Node:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._stopped: asyncio.Future[None] = self._loop.create_future()
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
         self._spawn = spawner(self._group, self._break)
@@ -191,12 +176,13 @@ class Node:
             NodeBroken: if it met a bug.
             StoreDamaged: if the store is no more what it was.
         """
-        await asyncio.shield(self._stopped)
+        await self._stopped.wait()
+        if self._failure is not None:
+            raise self._failure
 
     def request_stop(self) -> None:
         """Let ``wait_stopped`` return."""
-        if not self._stopped.done():
-            self._stopped.set_result(None)
+        self._stopped.set()
 
     async def _start(self) -> None:
         make_transport, make_mind = self._make
@@ -218,6 +204,8 @@ class Node:
         )
         self.reach = await listen(transport, reception.door, self._options, config)
         self._begin(mind)
+        if self._paused is not None:
+            raise self._paused
 
     def _make_folder(self, mind: Mind) -> FolderHand:
         return FolderHand(
@@ -246,6 +234,8 @@ class Node:
             self.post([Stopping()])
             hands.timers.clear()
             hands.dialer.cancel()
+            if self._resuming is not None:
+                self._resuming.cancel()
             await hands.reception.door.close()
             await hands.transport.close()
             await hands.folder.stop()
@@ -266,8 +256,8 @@ class Node:
     def _fail(self, error: MeerkatError) -> None:
         self._mind = None
         self._inbox.clear()
-        if not self._stopped.done():
-            self._stopped.set_exception(error)
+        self._failure = self._failure or error
+        self._stopped.set()
 
     def _pause(self, error: StoreError) -> None:
         """Nothing was kept of this turn. Memory may know more than the store: begin anew from it.
@@ -276,7 +266,8 @@ class Node:
         """
         LOG.warning("paused: %s", error)
         assert self._mind is not None
-        self._last_status = self._mind.status()
+        with suppress(StoreError):
+            self._last_status = self._mind.status()
         self._mind = None
         self._paused = error
         self._inbox.clear()
@@ -289,35 +280,19 @@ class Node:
 
     async def _resume_later(self) -> None:
         await self._hands.folder.abandon()
-        while not self._stopped.done():
-            await asyncio.sleep(self._config.retry)
-            try:
-                self._check_room()
-                mind = self._make[1](self.home.store, self.home.identity)
-                self._hands.folder = self._make_folder(mind)
-            except StoreDamaged as error:
-                self._fail(error)
-                return
-            except StoreError as error:
-                self._paused = error
-                continue
-            self._paused = None
-            self.bulletin.publish("resumed")
-            self._begin(mind)
+        try:
+            await wait_for_store(self.home.store, self._config, self._still_paused)
+            mind = self._make[1](self.home.store, self.home.identity)
+        except StoreDamaged as error:
+            self._fail(error)
             return
+        self._hands.folder = self._make_folder(mind)
+        self._paused = None
+        self.bulletin.publish("resumed")
+        self._begin(mind)
 
-    def _check_room(self) -> None:
-        """See that the store works again, and that a good deal fits.
-
-        What is written and removed stays in the store's file as free room.
-        """
-        store = self.home.store
-        if store.failed:
-            store.reopen()
-        with store.transaction():
-            store.put(Table.META, PROBE_KEY, bytes(self._config.probe_bytes))
-        with store.transaction():
-            store.delete(Table.META, PROBE_KEY)
+    def _still_paused(self, error: StoreError) -> None:
+        self._paused = error
 
     # --- For faces ---
 

@@ -1,0 +1,45 @@
+"""`meerkat rebuild`: a damaged store is made anew from the other members."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from .options import folder_argument, json_option
+from .printing import print_json
+
+__all__ = ["command"]
+
+
+@click.command("rebuild")
+@folder_argument
+@click.option(
+    "--from",
+    "invitation",
+    metavar="INVITATION",
+    envvar="MEERKAT_INVITATION",
+    help="Enter again with this invitation, if the store does not know the way any more "
+    "(`-`: read it from standard input).",
+)
+@json_option
+def command(folder: Path, invitation: str | None, as_json: bool) -> None:
+    """Make the store of DIR (default: here) anew from the other members.
+
+    For a store that is damaged. Your files and keys stay; the old store is kept beside the new
+    one. Files that only you had are taken up again from the folder.
+    """
+    from meerkat.node.join import decode_invitation
+    from meerkat.node.rebuild import rebuild
+
+    text = sys.stdin.readline() if invitation == "-" else invitation
+    decoded = decode_invitation(text) if text else None
+    done = asyncio.run(rebuild(folder, decoded))
+    if as_json:
+        print_json({"event": "rebuilt", "kept": str(done.kept), "authors": done.addresses})
+        return
+    if done.kept is not None:
+        click.echo(f"The old store is kept as {done.kept}.")
+    click.echo("A new one is ready; `meerkat up` gets everything again from the other members.")

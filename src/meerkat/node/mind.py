@@ -1,0 +1,42 @@
+"""What a node needs of a peer, and how it gets one from a store."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable
+from typing import Protocol
+
+from meerkat.core.birth import Identity
+from meerkat.core.effects import Effect
+from meerkat.core.events import Event
+from meerkat.core.files import Observed
+from meerkat.core.peer import Peer
+from meerkat.core.ports import Store
+from meerkat.core.status import Status
+
+__all__ = ["MakeMind", "Mind", "make_peer"]
+
+SEED_BITS = 128
+
+
+class Mind(Protocol):
+    """The deciding part: a ``Peer``, or a test's stand-in."""
+
+    def handle(self, event: Event, *, now: float, wall: float) -> list[Effect]:
+        """Decide on one event."""
+
+    def status(self) -> Status:
+        """Everything at this moment."""
+
+    def known_files(self) -> dict[str, Observed]:
+        """What the folder held when it was last seen."""
+
+
+MakeMind = Callable[[Store, Identity], Mind]
+
+
+def make_peer(store: Store, identity: Identity) -> Mind:
+    """A ``Peer`` that goes on where the store stopped."""
+    rng = random.Random(secrets.randbits(SEED_BITS))
+    return Peer(store, identity, rng=rng, entropy=secrets.token_bytes)
