@@ -9,7 +9,7 @@ folder's incoming area, chunk by chunk, from every peer that has them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, KeysView, Sequence
 from dataclasses import dataclass, field
 
 from .chunks import Chunk
@@ -154,9 +154,9 @@ class Blobs:
         ]
 
     @property
-    def busy(self) -> bool:
-        """Whether something is still to come."""
-        return any(not one.ready for one in self._downloads.values())
+    def waiting(self) -> KeysView[str]:
+        """Paths whose content is not on the disk yet."""
+        return self._paths.keys()
 
     # -- what the folder holds -------------------------------------------------------------
 

@@ -15,9 +15,12 @@ from .tree import Version
 
 __all__ = ["Bodies"]
 
-DECODED_COUNT = 8  # operations; at most 8 MiB of payload each, usually a quarter of one
+DECODED_BYTES = 16 * 1024 * 1024  # of payloads, inflated, as far as their data goes
+
+OVERHEAD_BYTES = 600  # of a decoded action in memory, beside its data (measured: 500 to 700)
 
 _ByVersion = dict[bytes, list[NewFile | NewVersion | Part | EditText]]
+_Decoded = tuple[_ByVersion, int]
 
 
 class Bodies:
@@ -25,15 +28,20 @@ class Bodies:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._decoded: OrderedDict[tuple[AuthorId, int], _ByVersion] = OrderedDict()
+        self._decoded: OrderedDict[tuple[AuthorId, int], _Decoded] = OrderedDict()
+        self._bytes = 0
 
     def remember(self, operation: Operation, actions: list[Action]) -> None:
         """These were just decoded; they may be asked for soon."""
+        if operation.id in self._decoded:
+            return
         found: _ByVersion = {}
+        size = OVERHEAD_BYTES
         for action in actions:
             if isinstance(action, NewFile | NewVersion | Part | EditText):
                 found.setdefault(action.version, []).append(action)
-        self._keep(operation.id, found)
+                size += OVERHEAD_BYTES + _data_bytes(action)
+        self._keep(operation.id, found, size)
 
     def body(self, version: Version) -> bytes:
         """The body of a version, put together from the operations that brought it.
@@ -75,12 +83,20 @@ class Bodies:
             try:
                 self.remember(operation, decode_actions(operation.payload))
             except PayloadError:
-                self._keep(key, {})
+                self._keep(key, {}, OVERHEAD_BYTES)
             found = self._decoded[key]
         self._decoded.move_to_end(key)
-        return found
+        return found[0]
 
-    def _keep(self, key: tuple[AuthorId, int], found: _ByVersion) -> None:
-        self._decoded[key] = found
-        while len(self._decoded) > DECODED_COUNT:
-            self._decoded.popitem(last=False)
+    def _keep(self, key: tuple[AuthorId, int], found: _ByVersion, size: int) -> None:
+        self._decoded[key] = (found, size)
+        self._bytes += size
+        while self._bytes > DECODED_BYTES and len(self._decoded) > 1:
+            _, (_, freed) = self._decoded.popitem(last=False)
+            self._bytes -= freed
+
+
+def _data_bytes(action: NewFile | NewVersion | Part | EditText) -> int:
+    if isinstance(action, EditText):
+        return len(action.update)
+    return len(action.data if isinstance(action, Part) else action.body.data)

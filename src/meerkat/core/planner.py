@@ -45,8 +45,10 @@ class PlannerConfig:
     """After a full disk or a passing fault."""
     retry_name: float = 30.0
     """After a name or permission that this machine refuses."""
-    jobs_count: int = 512
+    jobs_count: int = 2_048
     """Jobs the folder may have at once: it commits a few hundred together."""
+    jobs_bytes: int = 32 * 1024 * 1024
+    """... and the content they carry."""
 
 
 @dataclass(slots=True)
@@ -94,6 +96,7 @@ class Planner:
         self._blocked: set[str] = set()  # wait for any other path to become free
         self._left: set[str] = set()  # folders that stay because of what is in them
         self._ticket = 0
+        self._job_bytes = 0
         replica.before_edit = self._keep_base
 
     # -- what may have changed -------------------------------------------------------------
@@ -115,29 +118,33 @@ class Planner:
     @property
     def settled(self) -> bool:
         """Whether the disk holds everything as the pool has it."""
-        return not (self.dirty or self._blocked or self._busy or self._later)
+        return not self.pending_count
 
     @property
     def pending_count(self) -> int:
         """Paths that the disk does not hold yet as the pool has them."""
-        return len(self.dirty | self._blocked | self._busy.keys() | self._later.keys())
+        held_up = self._blocked | self._busy.keys() | self._later.keys()
+        return len(self.dirty | held_up | self._blobs.waiting)
 
     def plan(self, now: float) -> list[Job]:
         """Decide on every dirty path that can be decided now."""
         for path in [path for path, due in self._later.items() if due <= now]:
             del self._later[path]
             self.dirty.add(path)
-        if len(self._tasks) >= self._config.jobs_count:
-            return []
         jobs: list[Job] = []
-        todo = sorted(self.dirty)
-        for path in todo:
-            if len(self._tasks) >= self._config.jobs_count:
+        if self._is_full():
+            return jobs
+        for path in sorted(self.dirty):
+            if self._is_full():
                 break
             self.dirty.discard(path)
             if path not in self._busy and path not in self._later:
                 jobs += self._decide(path)
         return jobs
+
+    def _is_full(self) -> bool:
+        config = self._config
+        return len(self._tasks) >= config.jobs_count or self._job_bytes >= config.jobs_bytes
 
     def next_due(self) -> float | None:
         """When ``plan`` should be called even if nothing happens."""
@@ -302,6 +309,7 @@ class Planner:
         self, job: Job, *paths: str, file: bytes = b"", version: bytes = b"", at: bytes = b""
     ) -> list[Job]:
         self._tasks[job.ticket] = _Task(job, paths, file, version, at)
+        self._job_bytes += _carried_bytes(job)
         for path in paths:
             self._busy[path] = job.ticket
         return [job]
@@ -311,6 +319,7 @@ class Planner:
         task = self._tasks.pop(result.ticket, None)
         if task is None:
             return
+        self._job_bytes -= _carried_bytes(task.job)
         for path in task.paths:
             self._busy.pop(path, None)
             self.dirty.add(path)
@@ -345,9 +354,7 @@ class Planner:
                 self._disk.put(job.path, entry_of(observed, file, version, at, base))
             case RemoveFile() | RemoveFolder():
                 self._disk.remove(job.path)
-                parent = job.path.rpartition("/")[0]
-                if parent:
-                    self.dirty.add(parent)
+                self.dirty.update(ancestors(job.path)[-1:])
             case _:
                 pass
 
@@ -381,9 +388,22 @@ class Planner:
 
     def look_again(self, path: str) -> None:
         """The folder has news of this path: no need to wait."""
-        if path in self._later:
-            del self._later[path]
+        self._later.pop(path, None)
         self.dirty.add(path)
+        self._retry_folders(path)
+
+    def _retry_folders(self, path: str) -> None:
+        """Something in folders that had to stay is different now; perhaps they can go."""
+        stayed = self._left.intersection(ancestors(path))
+        self._left -= stayed
+        self.dirty |= stayed
+
+
+def _carried_bytes(job: Job) -> int:
+    """What a job holds in memory; an assembled blob is on the disk already."""
+    if isinstance(job, WriteFile) and not isinstance(job.data, ContentHash):
+        return len(job.data)
+    return 0
 
 
 def _kind(version: Version) -> Kind:

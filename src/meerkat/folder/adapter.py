@@ -132,6 +132,10 @@ class FolderAdapter:
         """Scan everything soon."""
         self._first.call(self._schedule.scan)
 
+    def request_report(self, path: str) -> None:
+        """Read ``path`` and report it as seen, chunks and all, even if it did not change."""
+        self._first.call(lambda: self._scanner.report_again(path))
+
     def perform(self, jobs: Sequence[Job]) -> None:
         """Queue jobs. The results of one path come in order; see ``jobs``."""
         self._count(sum(size_of(job) for job in jobs))

@@ -30,8 +30,9 @@ class Observation:
     """What the folder found, in the order in which it found it.
 
     ``moved`` holds (old, new); the ``Seen`` of the new path is in ``seen``, too, and the old path
-    is not in ``gone``. Where a large file was moved unread, its ``Seen`` has the digest that is known
-    for the old path and ``BlobContent(())``. ``touched`` are paths whose content is as reported
+    is not in ``gone``. Where a large file was moved unread, its ``Seen`` has the digest that is
+    known for the old path and ``BlobContent(())``; whoever needs the chunks all the same asks
+    ``FolderAdapter.request_report``. ``touched`` are paths whose content is as reported
     before, under a new signature: worth remembering, nothing else.
     """
 

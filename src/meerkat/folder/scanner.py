@@ -73,6 +73,7 @@ class Scanner:
         self._to_first_thread = to_first_thread
         self._rechecks = Settling(config)
         self._hashing: dict[str, bool] = {}
+        self._wanted: set[str] = set()  # to be reported even if nothing changed
 
     # --- hints ---
 
@@ -229,10 +230,10 @@ class Scanner:
         self.settling.written(path, time.monotonic(), known=True)
 
     def report_again(self, path: str) -> None:
-        """Report what stands at a path once more: it is what counts."""
-        reading = read_path(self.root, path, self.config.large_bytes)
-        if isinstance(reading, Found):
-            self.deliver(path, reading)
+        """Read a path and report it even if it is as known."""
+        if path in self.known:
+            self._wanted.add(path)
+            self.recheck(path)
 
     def waiting(self) -> set[str]:
         """Paths about which nothing is decided yet."""
@@ -270,7 +271,7 @@ class Scanner:
         self.problems.clear(path)
         self.departures.came_back(path)
         observed, known = found.observed, self.known.get(path)
-        if known is not None and same_content(known, observed):
+        if known is not None and same_content(known, observed) and path not in self._wanted:
             if known.signature != observed.signature:
                 self.known.record(path, observed, found.links)
                 self.batch.touched(path, observed)
@@ -286,6 +287,7 @@ class Scanner:
 
     def deliver(self, path: str, found: Found) -> None:
         """Report a finding as it is."""
+        self._wanted.discard(path)
         self.record(path, found)
         self.batch.seen(Seen(path, found.observed, found.content))
 
@@ -293,6 +295,7 @@ class Scanner:
         """Nothing stands there, at this look."""
         self.settling.drop(path)
         self.problems.clear(path)
+        self._wanted.discard(path)
         self.departures.missed(path)
 
     def record(self, path: str, found: Found) -> None:
