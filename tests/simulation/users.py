@@ -32,6 +32,7 @@ class Users:
         self.written: set[str] = set()
         self.removed: set[str] = set()  # by somebody who saw it
         self.diary: list[str] = []
+        self._typed: dict[str, tuple[int, str]] = {}  # mark -> peer, path it was typed into
         self._deeds: list[tuple[int, Callable[[SimulatedPeer], str]]] = [
             (6, self._write_text),
             (10, self._edit_text),
@@ -61,7 +62,17 @@ class Users:
             self.note(one, words)
         self.written |= (after - before).keys()
         self.removed |= (before - after).keys()
+        self._forget_typing(one)
         self.simulator.look(one, delay=self.rng.choice((0.002, 0.02, 0.2)))
+
+    def _forget_typing(self, one: SimulatedPeer) -> None:
+        """Whoever removes a file has seen what they themselves typed in it, on disk or not yet."""
+        for mark, (index, path) in list(self._typed.items()):
+            node = one.folder.nodes.get(path)
+            if index == one.index and (node is None or node.kind is not Kind.FILE):
+                self.removed.add(mark)
+            if index == one.index and node is not None and node.data.startswith(b"\0"):
+                self.removed.add(mark)
 
     def note(self, one: SimulatedPeer, words: str) -> None:
         state = "" if one.peer is not None else " (stopped)"
@@ -212,7 +223,6 @@ class Users:
     def _type(self, one: SimulatedPeer) -> str:
         """Keys in one of our own editors: they meet the replica, not the disk."""
         texts = live_texts(one)
-        # Nobody types in a file just removed: a removal covers its person's own typing.
         paths = sorted(texts.keys() & one.folder.nodes.keys())
         if not paths:
             return ""
@@ -226,6 +236,7 @@ class Users:
             gone = lines[at]
         edit = Edit(position, len(gone), fresh + "\n")
         self.written.add(fresh)
+        self._typed[fresh] = one.index, path
         self.removed |= marks_in(gone).keys()
         self.simulator.handle(one, TextEdited(FileId(file), VersionId(version), (edit,)))
         return f"type {path} +{fresh} -{gone.strip()}"

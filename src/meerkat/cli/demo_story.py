@@ -159,7 +159,7 @@ class Story:
         wait_for(self._settled, "all three are in sync", within=LONG)
         took = since(began)
         speed = byte_size(2 * self._size / took)
-        self._tell(f"Carol saves {byte_size(self._size)}; both others get it, {speed}/s.", took)
+        self._tell(f"Carol saves {byte_size(self._size)}; two get it at {speed}/s in all.", took)
 
     def _compare(self) -> None:
         first, *others = (digests(peer.folder) for peer in self._all)

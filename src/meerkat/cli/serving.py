@@ -152,6 +152,7 @@ def _logging_to(path: Path) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.setLevel(level)
+    logging.getLogger("grpc").setLevel(logging.WARNING)
     root.addHandler(handler)
     try:
         yield

@@ -9,7 +9,7 @@ folder's incoming area, chunk by chunk, from every peer that has them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, KeysView, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Sequence
 from dataclasses import dataclass, field
 
 from .chunks import Chunk
@@ -46,6 +46,9 @@ class BlobsConfig:
     retry_max: float = 10.0
     ping_every: float = 0.5
     """s between measurements of the live round trip while content flows."""
+    patience: float = 20.0
+    """s without a chunk from a peer until what it was asked for is asked elsewhere (guess: a chunk
+    of 1 MiB at 50 KiB/s); a late one is taken all the same."""
     slack: float = 0.02
     """s by which the live round trip may exceed twice its minimum before windows shrink."""
 
@@ -73,6 +76,8 @@ class _Source:
     pinged_at: float = -1e9
     waiting: bool = False
     token: int = 0
+    heard: bool = False  # it answered since the last evaluation
+    heard_at: float = 0.0  # when it last answered, or owed nothing
     best: float = 1e9  # s, the shortest live round trip
 
 
@@ -87,6 +92,7 @@ class Blobs:
         self._wanted: dict[ContentHash, set[ContentHash]] = {}  # chunk -> blobs
         self._open: deque[ContentHash] = deque()  # chunks to ask for, in order
         self._tickets: dict[int, ContentHash] = {}
+        self._assembling: set[ContentHash] = set()  # prepared, not whole yet
         self._ticket = 1
         self._sources: dict[LinkId, _Source] = {}
         self._memory = 0
@@ -123,6 +129,7 @@ class Blobs:
 
     def _forget(self, blob: ContentHash) -> None:
         download = self._downloads.pop(blob, None)
+        self._assembling.discard(blob)
         if download is None:
             return
         if download.data is not None:
@@ -160,15 +167,17 @@ class Blobs:
 
     # -- what the folder holds -------------------------------------------------------------
 
-    def index(self, version: bytes, chunks: Sequence[Chunk]) -> None:
-        """A version stands in the folder now; note where its chunks are."""
-        offset = 0
+    def index(self, contents: Iterable[tuple[bytes, Sequence[Chunk]]]) -> None:
+        """These versions stand in the folder now; note where their chunks are."""
         items: list[tuple[bytes, bytes]] = []
-        for chunk in chunks:
-            place = version + offset.to_bytes(8, "big") + chunk.length.to_bytes(4, "big")
-            items.append((bytes(chunk.hash), place))
-            offset += chunk.length
-        self._store.put_many(Table.CHUNK, items)
+        for version, chunks in contents:
+            offset = 0
+            for chunk in chunks:
+                place = version + offset.to_bytes(8, "big") + chunk.length.to_bytes(4, "big")
+                items.append((bytes(chunk.hash), place))
+                offset += chunk.length
+        if items:
+            self._store.put_many(Table.CHUNK, items)
 
     def locate(self, chunk: ContentHash) -> Location | None:
         """Where a chunk should be in the folder; whoever reads it checks."""
@@ -223,10 +232,13 @@ class Blobs:
                 source.lacks.add(chunk)
                 self._open.append(chunk)
 
-    def on_chunk(self, link: LinkId, chunk: ContentHash, data: bytes) -> list[Effect]:
-        """A chunk arrived, and hashes to its name."""
+    def on_chunks(self, link: LinkId, chunks: Sequence[tuple[ContentHash, bytes]]) -> list[Effect]:
+        """Chunks arrived; each hashes to its name."""
+        return [effect for chunk, data in chunks for effect in self._on_chunk(link, chunk, data)]
+
+    def _on_chunk(self, link: LinkId, chunk: ContentHash, data: bytes) -> list[Effect]:
         source = self._sources.get(link)
-        if source is None or not self._answered(source, chunk):
+        if source is None or not (self._answered(source, chunk) or chunk in self._wanted):
             return []  # not asked for (any more)
         source.window = min(source.window + len(data) / 2, self._config.window_max_bytes)
         effects: list[Effect] = []
@@ -252,6 +264,7 @@ class Blobs:
         if size is None:
             return False
         source.asked_bytes -= size
+        source.heard = True
         return True
 
     def on_pong(self, link: LinkId, token: int, now: float) -> None:
@@ -276,12 +289,13 @@ class Blobs:
             self._queue.append(blob)  # a full disk, say: again after the nap
             return
         download.prepared = True
+        self._assembling.add(blob)
         download.left_bytes = 0
         for index in result.missing:
             chunk = download.chunks[index]
             download.left_bytes += chunk.length
             self._want(blob, download, index)
-        self._check_ready(download)
+        self._check_ready(blob, download)
 
     def on_stored(self, blob: ContentHash, stored: Sequence[int], failed: Sequence[int]) -> None:
         """Chunks reached the incoming file, or did not."""
@@ -298,11 +312,12 @@ class Blobs:
                     del download.missing[chunk.hash]
         for index in failed:
             self._want(blob, download, index)
-        self._check_ready(download)
+        self._check_ready(blob, download)
 
-    def _check_ready(self, download: _Download) -> None:
+    def _check_ready(self, blob: ContentHash, download: _Download) -> None:
         if download.prepared and not download.missing:
             download.ready = True
+            self._assembling.discard(blob)
             self.dirty |= download.paths
 
     def _want(self, blob: ContentHash, download: _Download, index: int) -> None:
@@ -326,6 +341,7 @@ class Blobs:
 
     def evaluate(self, now: float) -> list[Effect]:
         """Prepare what waits, ask for what is missing, as far as windows and memory allow."""
+        self._lose_patience(now)
         effects = list(self._prepare())
         effects += self._ask()
         effects += self._ping(now)
@@ -335,6 +351,17 @@ class Blobs:
             self._nap = min(self._nap * 2, self._config.retry_max)
         return effects
 
+    def _lose_patience(self, now: float) -> None:
+        """What a silent peer does not give is asked elsewhere, or again."""
+        for _, source in sorted(self._sources.items()):
+            if source.heard or not source.asked:
+                source.heard, source.heard_at = False, now
+            elif now - source.heard_at >= self._config.patience:
+                source.lacks.update(source.asked)
+                self._open.extendleft(reversed(source.asked))
+                source.asked.clear()
+                source.asked_bytes = 0
+
     def wake(self) -> None:
         """The nap is over: those who lacked a chunk may have it by now."""
         self._napping = False
@@ -342,8 +369,9 @@ class Blobs:
             source.lacks.clear()
 
     def _prepare(self) -> Iterator[Effect]:
-        large = sum(1 for one in self._downloads.values() if one.prepared and not one.ready)
-        large += len(self._tickets)
+        if not self._queue:
+            return
+        large = len(self._assembling) + len(self._tickets)
         for _ in range(len(self._queue)):
             blob = self._queue.popleft()
             download = self._downloads.get(blob)
@@ -398,6 +426,8 @@ class Blobs:
             self._nap = self._config.retry
             for first in range(0, len(chunks), MAX_CHUNKS):
                 yield Send(link, WantChunks(tuple(chunks[first : first + MAX_CHUNKS])))
+        if requests:
+            yield StartTimer("chunks", self._config.patience)
 
     def _length(self, chunk: ContentHash, blob: ContentHash) -> int:
         download = self._downloads[blob]

@@ -90,11 +90,10 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class BulkReceived:
-    """A chunk that was asked for and hashes to ``chunk`` (checked by the node)."""
+    """Chunks of one bulk frame; each hashes to its name (checked by the node)."""
 
     link: LinkId
-    chunk: ContentHash
-    data: bytes
+    chunks: tuple[tuple[ContentHash, bytes], ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,11 @@ class Mesh:
     def link_down(self, link: LinkId, now: float) -> bool:
         """A connection ended; True if it was a link."""
         ended = self.links.pop(link, None)
-        if ended is None or ended.author is None:
+        if ended is None:
+            return False
+        if ended.author is None:  # it never said who it is: as good as nobody answering
+            for author in self._dialled(ended):
+                self.dial_failed(author, now)
             return False
         target = self._targets.get(ended.author)
         if target is not None:
@@ -134,6 +138,14 @@ class Mesh:
             target.lost_at, target.delay = now, self._config.redial_first
             target.next_try = now + self._rng.uniform(0, self._config.redial_first)
         return True
+
+    def _dialled(self, link: MeshLink) -> list[AuthorId]:
+        """Whom we meant to reach by this connection."""
+        return [
+            author
+            for author, target in sorted(self._targets.items())
+            if link.outbound and target.dialling and link.address in target.addresses
+        ]
 
     def overdue(self, now: float) -> list[Effect]:
         """Close what never said hello."""
@@ -166,6 +178,9 @@ class Mesh:
             # A new author of a known member; its log will say the same.
             self._roster.introduce([credentials])
         link.author = author
+        for other in self._dialled(link):
+            if other != author:
+                self._misses(other, link.address)
         return self._keep_one(link, author, hello, credentials)
 
     def _keep_one(
@@ -191,6 +206,13 @@ class Mesh:
         addresses = [*hello.listen, *([link.address] if link.outbound else [])]
         self._remember(author, addresses)
         return Greeted(True, effects, credentials)
+
+    def _misses(self, author: AuthorId, address: str) -> None:
+        """Somebody else answered there: the author has moved, or goes on under a new key."""
+        target = self._targets[author]
+        target.dialling = False
+        target.addresses = [one for one in target.addresses if one != address]
+        self._store.put(Table.ADDRESS, author, pack(target.addresses))
 
     # -- addresses -------------------------------------------------------------------------
 

@@ -7,12 +7,14 @@ to the store. Never raises for another peer's fault: that costs its link.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
 from .actions import EditText
 from .birth import Entropy, Identity, new_author, stored_pool
 from .blobs import Blobs, BlobsConfig
+from .chunks import Chunk
 from .disk import Disk
 from .effects import (
     CloseLink,
@@ -195,7 +197,7 @@ class Peer:
                 self._blobs.on_stored(event.blob, event.stored, event.failed)
                 return []
             case BulkReceived():
-                return self._blobs.on_chunk(event.link, event.chunk, event.data)
+                return self._blobs.on_chunks(event.link, event.chunks)
             case TextEdited():
                 return self._on_typing(event, wall)
             case TimerExpired():
@@ -412,14 +414,14 @@ class Peer:
     def _index_placed(self) -> None:
         """Contents that newly stand in the folder can be given to others from there."""
         placed, self._disk.placed = self._disk.placed, set()
+        contents: list[tuple[bytes, tuple[Chunk, ...]]] = []
         for file_key, version_key in sorted(placed):
             _, version = self._replica.tree.find(file_key, version_key)
             if version is not None and version.kind == "blob":
-                try:
+                with suppress(KeyError, ValueError):
                     chunks = unpack_chunks(self._replica.bodies.body(version))
-                except (KeyError, ValueError):
-                    continue
-                self._blobs.index(version.id, chunks)
+                    contents.append((version.id, chunks))
+        self._blobs.index(contents)
 
     # -- the door --------------------------------------------------------------------------
 

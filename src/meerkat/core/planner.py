@@ -118,7 +118,8 @@ class Planner:
     @property
     def settled(self) -> bool:
         """Whether the disk holds everything as the pool has it."""
-        return not self.pending_count
+        held_up = self.dirty or self._blocked or self._busy or self._later
+        return not (held_up or self._blobs.waiting)
 
     @property
     def pending_count(self) -> int:
@@ -183,10 +184,15 @@ class Planner:
         if entry.kind == Kind.FOLDER.value:
             if path in self._left:
                 return []
-            if not self._disk.is_empty(path):
+            if not self._is_empty(path):
                 return self._wait(path)
             return self._start(RemoveFolder(self._next(), path), path)
         return self._make_way(path, entry)
+
+    def _is_empty(self, folder: str) -> bool:
+        """Whether nothing stands in a folder, nor is about to."""
+        inside = folder + "/"
+        return self._disk.is_empty(folder) and not any(p.startswith(inside) for p in self._busy)
 
     def _make_way(self, path: str, entry: DiskEntry) -> list[Job]:
         """What stands here is not wanted here: move it where it is wanted, or remove it."""
@@ -221,7 +227,7 @@ class Planner:
         if version is None:
             return []
         if entry is not None and entry.kind == Kind.FOLDER.value:
-            if not self._disk.is_empty(path):
+            if not self._is_empty(path):
                 return self._wait(path)
             return self._start(RemoveFolder(self._next(), path), path)
         if self._disk.blocked_by(path):
@@ -355,6 +361,7 @@ class Planner:
             case RemoveFile() | RemoveFolder():
                 self._disk.remove(job.path)
                 self.dirty.update(ancestors(job.path)[-1:])
+                self._retry_folders(job.path)
             case _:
                 pass
 
@@ -389,6 +396,8 @@ class Planner:
     def look_again(self, path: str) -> None:
         """The folder has news of this path: no need to wait."""
         self._later.pop(path, None)
+        self.dirty |= self._blocked
+        self._blocked.clear()
         self.dirty.add(path)
         self._retry_folders(path)
 

@@ -1,10 +1,12 @@
 """Messages to bytes and back: the only file that knows the encoding of a live frame.
 
 MessagePack arrays, decoded by msgspec into the classes of ``messages`` (decision 0001).
-A bulk frame is a 32-byte BLAKE3 hash followed by that chunk's bytes.
+A bulk frame carries one or more chunks: 32 bytes of BLAKE3 hash, 4 of length (big-endian), data.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -17,12 +19,13 @@ __all__ = [
     "PROTOCOL_VERSION",
     "ProtocolError",
     "decode",
-    "decode_chunk",
+    "decode_chunks",
     "encode",
-    "encode_chunk",
+    "encode_chunks",
 ]
 
 PROTOCOL_VERSION = 1
+_LENGTH_BYTES = 4
 MAX_FRAME_BYTES = 1024 * 1024 + 64 * 1024  # one operation or chunk of 1 MiB and its envelope
 
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
@@ -51,20 +54,32 @@ def decode(frame: bytes) -> Message:
         raise ProtocolError("malformed message") from error
 
 
-def encode_chunk(chunk: ContentHash, data: bytes) -> bytes:
-    """One bulk frame."""
-    return bytes(chunk) + data
+def encode_chunks(chunks: Sequence[tuple[ContentHash, bytes]]) -> bytes:
+    """One bulk frame: of each chunk its hash, its length and its bytes."""
+    pieces: list[bytes] = []
+    for chunk, data in chunks:
+        pieces += (chunk, len(data).to_bytes(_LENGTH_BYTES, "big"), data)
+    return b"".join(pieces)
 
 
-def decode_chunk(frame: bytes) -> tuple[ContentHash, bytes]:
-    """The chunk in a bulk frame, checked against its hash.
+def decode_chunks(frame: bytes) -> list[tuple[ContentHash, bytes]]:
+    """The chunks in a bulk frame, each checked against its hash.
 
     Raises:
-        ProtocolError: if it is too short, too long, or not what it says.
+        ProtocolError: if it is empty, too long, cut off, or a chunk is not what it says.
     """
-    if not ContentHash.SIZE < len(frame) <= MAX_FRAME_BYTES:
+    if not frame or len(frame) > MAX_FRAME_BYTES:
         raise ProtocolError("bulk frame of a wrong size")
-    chunk, data = ContentHash(frame[: ContentHash.SIZE]), frame[ContentHash.SIZE :]
-    if ContentHash.of(data) != chunk:
-        raise ProtocolError("a chunk does not hash to its name")
-    return chunk, data
+    found: list[tuple[ContentHash, bytes]] = []
+    at = 0
+    while at < len(frame):
+        start = at + ContentHash.SIZE + _LENGTH_BYTES
+        length = int.from_bytes(frame[at + ContentHash.SIZE : start], "big")
+        if length == 0 or start + length > len(frame):
+            raise ProtocolError("a bulk frame is cut off")
+        chunk, data = ContentHash(frame[at : at + ContentHash.SIZE]), frame[start : start + length]
+        if ContentHash.of(data) != chunk:
+            raise ProtocolError("a chunk does not hash to its name")
+        found.append((chunk, data))
+        at = start + length
+    return found

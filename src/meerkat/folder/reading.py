@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat as stat_module
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -27,6 +28,7 @@ from meerkat.core.files import (
 from meerkat.core.ids import ContentHash
 from meerkat.core.text_file import decode_file
 
+from .config import FolderConfig
 from .paths import FOLDER_FLAGS, Root, link_stays_inside, missing, split
 
 __all__ = [
@@ -103,6 +105,18 @@ def same_file(stat: os.stat_result, signature: Signature) -> bool:
         and stat.st_ino == signature.inode
         and stat.st_dev == signature.device
     )
+
+
+def tick_seconds(signature: Signature, config: FolderConfig) -> float:
+    """How far apart two writes must be to be sure of different times."""
+    coarse = signature.mtime_ns % 1_000_000 == 0  # a clock of milliseconds or worse
+    return config.coarse_clock if coarse else config.fine_clock
+
+
+def is_fresh(signature: Signature, config: FolderConfig) -> bool:
+    """Whether it was written so lately that another write could have left the same times."""
+    newest = max(signature.mtime_ns, signature.ctime_ns)
+    return time.time_ns() - newest < tick_seconds(signature, config) * 1e9
 
 
 def same_content(first: Observed, second: Observed) -> bool:

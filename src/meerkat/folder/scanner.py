@@ -22,17 +22,20 @@ from .config import FolderConfig
 from .departures import Departures
 from .ignore import IGNORE_FILE, Ignore
 from .known import Known
+from .large import LargeFiles
 from .paths import Root, missing
 from .reading import (
     Found,
     Reading,
     Refused,
     Unread,
-    hash_large,
+    is_fresh,
     kind_of,
     read_path,
     refusal,
     same_content,
+    signature_of,
+    tick_seconds,
     unchanged,
 )
 from .report import Batch, FolderListener, Problems
@@ -68,11 +71,8 @@ class Scanner:
         self.on_folder_gone: Callable[[str], None] = lambda path: None
         self.on_root_lost: Callable[[], None] = lambda: None
         self.on_rules_changed: Callable[[], None] = lambda: None
-        self._listener = listener
-        self._hasher = hasher
-        self._to_first_thread = to_first_thread
+        self._large = LargeFiles(self, listener, hasher, to_first_thread)
         self._rechecks = Settling(config)
-        self._hashing: dict[str, bool] = {}
         self._wanted: set[str] = set()  # to be reported even if nothing changed
 
     # --- hints ---
@@ -147,7 +147,7 @@ class Scanner:
             same = known.signature.inode == stat.st_ino
         else:
             same = unchanged(stat, known.signature)
-            if same and written and self.is_fresh(stat):
+            if same and written and is_fresh(signature_of(stat), self.config):
                 return False  # racily clean: written again within one tick of the clock
         if same:
             self.settling.drop(path)
@@ -164,50 +164,15 @@ class Scanner:
         self.settling.emptied(path, time.monotonic())
         return True
 
-    def is_fresh(self, stat: os.stat_result) -> bool:
-        """Whether it was written so lately that another write could have left the same times."""
-        return time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) < self._tick_ns(stat)
-
-    def _tick_ns(self, stat: os.stat_result) -> int:
-        coarse = stat.st_mtime_ns % 1_000_000 == 0  # a clock of milliseconds or worse
-        seconds = self.config.coarse_clock if coarse else self.config.fine_clock
-        return int(seconds * 1e9)
-
     def examine_large(self, path: str, stat: os.stat_result) -> None:
         """Hash on the second thread; a moved file is recognised without reading it."""
         self.settling.drop(path)
         if path in self.known or not self.departures.hold_unread(path, stat):
-            self._start_hashing(path)
+            self._hash(path)
 
-    def _start_hashing(self, path: str) -> None:
+    def _hash(self, path: str) -> None:
         self.settling.drop(path)
-        if path in self._hashing:
-            self._hashing[path] = True  # again, when this round is over
-            return
-        self._hashing[path] = False
-
-        def progress(done: int, total: int) -> None:
-            self._listener.progress(path, done, total)
-
-        def work() -> None:
-            reading = hash_large(self.root, path, progress, lambda: self._hasher.stopping)
-            self._to_first_thread(lambda: self._hashed(path, reading))
-
-        self._hasher.call(work)
-
-    def _hashed(self, path: str, reading: Reading) -> None:
-        again = self._hashing.pop(path, False)
-        if isinstance(reading, Found):
-            try:
-                now = self.root.lstat(path)
-            except OSError:
-                self.examine(path)
-                return
-            if not unchanged(now, reading.observed.signature):
-                reading = Unread.CHANGED
-        self.handle(path, reading)
-        if again and isinstance(reading, Found):
-            self.examine(path, settled=True)
+        self._large.hash(path)
 
     def recheck(self, path: str) -> None:
         """Compare by content what looks unchanged."""
@@ -215,7 +180,7 @@ class Scanner:
         if known is None or known.kind is not Kind.FILE or path in self.settling:
             return
         if known.signature.size_bytes > self.config.large_bytes:
-            self._start_hashing(path)
+            self._hash(path)
         else:
             self.handle(path, read_path(self.root, path, self.config.large_bytes), recheck=True)
 
@@ -262,7 +227,7 @@ class Scanner:
             case Unread.CHANGED:
                 self.settling.retry(path, time.monotonic())
             case Unread.LARGE:
-                self._start_hashing(path)
+                self._hash(path)
             case _:
                 assert_never(reading)
 
@@ -332,10 +297,6 @@ class Scanner:
 
     def _check_later(self, path: str, observed: Observed) -> None:
         signature = observed.signature
-        if observed.kind is not Kind.FILE:
-            return
-        coarse = signature.mtime_ns % 1_000_000 == 0
-        tick = self.config.coarse_clock if coarse else self.config.fine_clock
-        newest = max(signature.mtime_ns, signature.ctime_ns)
-        if time.time_ns() - newest < tick * 1e9:
+        if observed.kind is Kind.FILE and is_fresh(signature, self.config):
+            tick = tick_seconds(signature, self.config)
             self._rechecks.due_at(path, time.monotonic() + 2 * tick)

@@ -20,6 +20,9 @@ from .reading import signature_of
 __all__ = ["Staged", "Staging", "mode_for", "temporary_name"]
 
 
+COPY_BYTES = 1024 * 1024
+
+
 def temporary_name() -> str:
     """A name of our own: never synced, removed at the next start."""
     return f"{OWN_PREFIX}{secrets.token_hex(8)}.tmp"
@@ -79,6 +82,29 @@ class Staging:
         self.add(Staged(index, job, temp, place, standing, signature_of(stat)))
         self.bytes += len(job.data)
 
+    def take(
+        self, index: int, job: WriteFile, part: Place, place: Place, standing: Observed | None
+    ) -> None:
+        """Take an assembled blob: as it is, or copied if another file system is mounted there."""
+        stat = os.stat(part.name, dir_fd=part.directory, follow_symlinks=False)
+        if standing is not None:
+            replaced = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
+            mode = mode_for(job.executable, replaced)
+            if mode is not None:
+                os.chmod(part.name, mode, dir_fd=part.directory)
+        if stat.st_dev == os.fstat(place.directory).st_dev:
+            self.add(Staged(index, job, part, place, standing, signature_of(stat)))
+            return
+        temp = Place(place.directory, temporary_name(), job.path)
+        try:
+            copied = signature_of(_copy(part, temp))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temp.name, dir_fd=temp.directory)
+            raise
+        os.unlink(part.name, dir_fd=part.directory)
+        self.add(Staged(index, job, temp, place, standing, copied))
+
     def add(self, staged: Staged) -> None:
         """Take a file that is already complete and flushed."""
         self.files.append(staged)
@@ -135,6 +161,25 @@ class Staging:
 
 def discard(file: Staged) -> None:
     """Remove a temporary file that will not be published (an incoming blob stays)."""
-    if not is_blob(file.job):
+    if file.temp.name.startswith(OWN_PREFIX):
         with contextlib.suppress(OSError):
             os.unlink(file.temp.name, dir_fd=file.temp.directory)
+
+
+def _copy(source: Place, target: Place) -> os.stat_result:
+    reading = os.open(source.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=source.directory)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        writing = os.open(target.name, flags, dir_fd=target.directory)
+        try:
+            os.fchmod(writing, os.fstat(reading).st_mode & 0o777)
+            while data := os.read(reading, COPY_BYTES):
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(writing, view) :]
+            os.fsync(writing)
+            return os.fstat(writing)
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)

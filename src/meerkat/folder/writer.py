@@ -28,37 +28,23 @@ from meerkat.core.files import (
     SetExecutable,
     WriteFile,
 )
-from meerkat.core.ids import ContentHash
 
 from . import syscalls
+from .changes import Changes
 from .config import FolderConfig
+from .ground import Ground, Refuse
 from .outcome import outcome_of
-from .paths import Root, UnsafePath, check_path, is_own_name, link_stays_inside, split
-from .publish import Place, Publisher, Raced, move_new
+from .paths import Root, UnsafePath, check_path, link_stays_inside, split
+from .publish import Place, Publisher, Raced
 from .reading import (
-    Found,
-    Unread,
-    folder_found,
     is_executable,
-    read_entry,
     same_file,
     signature_of,
-    unchanged,
 )
 from .scanner import Scanner
 from .staging import Staged, Staging, discard
 
-__all__ = ["Refuse", "Writer"]
-
-
-class Refuse(Exception):
-    """A job that ends without being done."""
-
-    def __init__(self, outcome: Outcome, detail: str, observed: Observed | None = None) -> None:
-        super().__init__(detail)
-        self.outcome = outcome
-        self.detail = detail
-        self.observed = observed
+__all__ = ["Writer"]
 
 
 class Writer:
@@ -71,8 +57,8 @@ class Writer:
         self._config = config
         self._staging = Staging(config, self._root.descriptor)
         self._results: dict[int, JobResult] = {}
-        self._touched: set[str] = set()
-        self._jobs: Sequence[Job] = ()
+        self._ground = Ground(scanner, config)
+        self._changes = Changes(scanner, publisher, self._ground)
 
     def perform(self, jobs: Sequence[Job], part: Place | None = None) -> list[JobResult]:
         """Do a group of jobs; the results are in the same order.
@@ -81,7 +67,7 @@ class Writer:
             jobs: any but ``PrepareBlob``.
             part: the assembled file of the group's only job, if that writes a blob.
         """
-        self._jobs, self._results, self._touched = jobs, {}, set()
+        self._results, self._changes.touched = {}, set()
         with self._root.keeping():
             for index, job in enumerate(jobs):
                 self._guard(index, job, partial(self._one, index, job, part))
@@ -112,6 +98,10 @@ class Writer:
         for looked in {job.path, path}:
             self._scanner.look_now(looked)
         observed = self._scanner.known.get(path)
+        if isinstance(job, WriteFile) and observed is not None:
+            wanted = (job.kind, job.digest, job.executable)
+            if (observed.kind, observed.digest, observed.executable) == wanted:
+                return JobResult(job.ticket, Outcome.DONE, observed)  # somebody did it before us
         detail = "something else stands there; it was left alone"
         return JobResult(job.ticket, Outcome.CHANGED, observed, detail)
 
@@ -125,85 +115,25 @@ class Writer:
                     self._publish()
                 return self._write(index, job, part)
             case MakeFolder():
-                return self._make_folder(job)
+                return self._changes.perform(job)
             case SetExecutable() | RemoveFile() | MoveFile() | RemoveFolder():
                 self._publish()
-                return self._change(job)
+                return self._changes.perform(job)
             case PrepareBlob():
                 raise TypeError("blobs are prepared elsewhere")
             case _:
                 assert_never(job)
 
-    def _change(self, job: SetExecutable | RemoveFile | MoveFile | RemoveFolder) -> JobResult:
-        check_path(job.path)
-        match job:
-            case SetExecutable():
-                return self._set_executable(job)
-            case RemoveFile():
-                return self._remove(job)
-            case MoveFile():
-                check_path(job.target)
-                return self._move(job)
-            case RemoveFolder():
-                return self._remove_folder(job)
-            case _:
-                assert_never(job)
-
-    # --- what stands there ---
-
-    def _place(self, path: str, *, make: bool = False) -> Place:
-        parent, name = split(path)
-        try:
-            directory = self._root.kept_folder(parent)
-        except FileNotFoundError:
-            if not make:
-                raise Raced from None
-            self._root.make_folders(parent)
-            directory = self._root.kept_folder(parent)
-        return Place(directory, name, path)
-
-    def _verify(self, place: Place, expected: ContentHash) -> Observed:
-        """What stands there, if it holds ``expected``; it is read unless its signature is known."""
-        scanner = self._scanner
-        try:
-            stat = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
-        except FileNotFoundError:
-            raise Raced from None
-        known = scanner.known.get(place.path)
-        if known is None or not unchanged(stat, known.signature) or scanner.is_fresh(stat):
-            limit = self._config.large_bytes
-            reading = read_entry(place.directory, place.name, place.path, limit)
-            if reading is Unread.LARGE:
-                scanner.examine_large(place.path, stat)
-                raise Refuse(Outcome.BUSY, "the large file there changed and is being read")
-            if not isinstance(reading, Found):
-                raise Raced
-            known = reading.observed
-        if known.digest != expected or known.kind is Kind.FOLDER:
-            raise Raced
-        return known
-
-    # --- the jobs ---
-
     def _write(self, index: int, job: WriteFile, part: Place | None) -> JobResult | None:
         check_path(job.path)
         if job.kind is Kind.SYMLINK and not self._link_allowed(job):
             raise Refuse(Outcome.NAME, "refused: a link that points outside the folder")
-        place = self._place(job.path, make=True)
-        try:
-            standing = self._standing(job, place)
-        except Raced:
-            result = self._changed(job)
-            there = result.observed
-            wanted = (job.kind, job.digest, job.executable)
-            if there and (there.kind, there.digest, there.executable) == wanted:
-                return JobResult(job.ticket, Outcome.DONE, there)
-            return result
+        place = self._ground.place(job.path, make=True)
+        standing = self._standing(job, place)
         if part is None:
             self._staging.write(index, job, place, standing)
         else:
-            stat = os.stat(part.name, dir_fd=part.directory, follow_symlinks=False)
-            self._staging.add(Staged(index, job, part, place, standing, signature_of(stat)))
+            self._staging.take(index, job, part, place, standing)
         return None
 
     @staticmethod
@@ -215,7 +145,7 @@ class Writer:
 
     def _standing(self, job: WriteFile, place: Place) -> Observed | None:
         if job.expected is not None:
-            return self._verify(place, job.expected)
+            return self._ground.verify(place, job.expected)
         if job.path in self._scanner.known:
             try:
                 os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
@@ -245,7 +175,7 @@ class Writer:
             self._publisher.new(file.temp, file.place)
         else:
             self._publisher.over(file.temp, file.place, file.standing)
-        self._touched.add(split(file.job.path)[0])
+        self._changes.touched.add(split(file.job.path)[0])
         stat = os.stat(file.place.name, dir_fd=file.place.directory, follow_symlinks=False)
         job = file.job
         ours = same_file(stat, file.signature)
@@ -258,108 +188,8 @@ class Writer:
             self._scanner.look_soon(job.path)
         return JobResult(job.ticket, Outcome.DONE, observed)
 
-    def _make_folder(self, job: MakeFolder) -> JobResult:
-        check_path(job.path)
-        self._root.make_folders(job.path)
-        descriptor = self._root.kept_folder(job.path)
-        observed = folder_found(os.fstat(descriptor)).observed
-        if job.path not in self._scanner.known:
-            self._scanner.on_new_folder(job.path)  # watch it; it may already hold something
-        self._scanner.record_own(job.path, observed)
-        return JobResult(job.ticket, Outcome.DONE, observed)
-
-    def _set_executable(self, job: SetExecutable) -> JobResult:
-        place = self._place(job.path)
-        known = self._verify(place, job.expected)
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(place.name, flags, dir_fd=place.directory)
-        try:
-            stat = os.fstat(descriptor)
-            if not same_file(stat, known.signature):
-                raise Raced
-            mode = stat.st_mode & 0o777
-            mode = mode | (mode & 0o444) >> 2 if job.executable else mode & ~0o111
-            os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
-            stat = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
-        if not same_file(stat, known.signature):
-            raise Raced
-        observed = Observed(Kind.FILE, known.digest, is_executable(stat), signature_of(stat))
-        self._scanner.record_own(job.path, observed)
-        return JobResult(job.ticket, Outcome.DONE, observed)
-
-    def _remove(self, job: RemoveFile) -> JobResult:
-        place = self._place(job.path)
-        known = self._verify(place, job.expected)
-        self._publisher.take_away(place, known)
-        self._touched.add(split(job.path)[0])
-        self._scanner.record_own(job.path, None)
-        return JobResult(job.ticket, Outcome.DONE)
-
-    def _move(self, job: MoveFile) -> JobResult:
-        place = self._place(job.path)
-        known = self._verify(place, job.expected)
-        target = self._place(job.target, make=True)
-        self._publisher.hook("before-move", job.path)
-        try:
-            move_new(place.directory, place.name, target.directory, target.name)
-        except FileExistsError:
-            if not self._same_name(place, target):
-                raise
-            os.rename(
-                place.name, target.name, src_dir_fd=place.directory, dst_dir_fd=target.directory
-            )
-        self._touched |= {split(job.path)[0], split(job.target)[0]}
-        stat = os.stat(target.name, dir_fd=target.directory, follow_symlinks=False)
-        same = same_file(stat, known.signature)
-        observed = replace(known, signature=signature_of(stat) if same else known.signature)
-        self._scanner.record_own(job.path, None)
-        self._scanner.record_own(job.target, observed)
-        if not same:
-            self._scanner.look_soon(job.target)
-        return JobResult(job.ticket, Outcome.DONE, observed)
-
-    @staticmethod
-    def _same_name(place: Place, target: Place) -> bool:
-        """Two spellings of one name, on a file system that ignores case."""
-        if place.directory != target.directory:
-            return False
-        if place.name.casefold() != target.name.casefold():
-            return False
-        first = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
-        second = os.stat(target.name, dir_fd=target.directory, follow_symlinks=False)
-        return first.st_ino == second.st_ino and first.st_nlink == 1
-
-    def _remove_folder(self, job: RemoveFolder) -> JobResult:
-        place = self._place(job.path)
-        self._root.forget_kept(job.path)
-        try:
-            os.rmdir(place.name, dir_fd=place.directory)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            self._remove_own_junk(job.path)
-            os.rmdir(place.name, dir_fd=place.directory)
-        self._touched.add(split(job.path)[0])
-        self._scanner.record_own(job.path, None)
-        return JobResult(job.ticket, Outcome.DONE)
-
-    def _remove_own_junk(self, path: str) -> None:
-        directory = self._root.open_folder(path)
-        try:
-            names = os.listdir(directory)
-            if all(is_own_name(name) for name in names):
-                for name in names:
-                    os.unlink(name, dir_fd=directory)
-        finally:
-            os.close(directory)
-
     def _sync_folders(self) -> None:
-        folders = list(self._touched)
+        folders = list(self._changes.touched)
         try:
             if len(folders) > self._config.sync_each_limit and syscalls.supports("syncfs"):
                 syscalls.sync_filesystem(self._root.descriptor)

@@ -36,7 +36,7 @@ class Dialer:
         """Begin; the answer is ``LinkUp`` (from the transport) or ``DialFailed``."""
         key = (effect.author, effect.address)
         if key not in self._running:
-            self._running[key] = self._spawn(self._dial(effect))
+            self._running[key] = self._spawn(lambda: self._dial(effect))
 
     def cancel(self) -> None:
         """Give up all attempts without a word."""

@@ -130,7 +130,7 @@ class Inbox:
             if isinstance(item, _Bulk):
                 queue.size -= len(item.frame)
                 self.bulk_bytes -= len(item.frame)
-                return BulkReceived(link, *wire.decode_chunk(item.frame))
+                return BulkReceived(link, tuple(wire.decode_chunks(item.frame)))
         except wire.ProtocolError as error:
             self.forget_frames(link)
             self._broken(link, str(error))

@@ -276,7 +276,7 @@ class Node:
         self._hands.links.refuse("full")
         self._hands.reception.pause()
         self.bulletin.publish("problem", path="", text=str(error))
-        self._resuming = self._spawn(self._resume_later())
+        self._resuming = self._spawn(self._resume_later)
 
     async def _resume_later(self) -> None:
         await self._hands.folder.abandon()

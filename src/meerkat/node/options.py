@@ -37,6 +37,7 @@ class NodeConfig:
     observed_bytes: int = 64 * MIB  # of texts read by the folder and not decided yet
     storing_bytes: int = 32 * MIB  # received content that is not on the disk yet; then bulk pauses
     serve_read_bytes: int = 1 * MIB  # read ahead in one go for one link
+    serve_frame_bytes: int = 256 * KIB  # small chunks gathered into one bulk frame (measured: best)
     serve_queue_bytes: int = 2 * MIB  # given to one link's bulk stream and not taken yet
     serve_queue_chunks: int = 16_384  # wanted by one link at once
     serve_poll_shortest: float = 0.001  # between looks whether a slow link has taken something

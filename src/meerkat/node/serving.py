@@ -15,7 +15,7 @@ from meerkat.core.events import LinkId
 from meerkat.core.files import Location
 from meerkat.core.ids import ContentHash
 from meerkat.core.messages import NoChunks
-from meerkat.core.wire import encode, encode_chunk
+from meerkat.core.wire import encode, encode_chunks
 from meerkat.transport.base import Link
 
 from .links import Links
@@ -58,7 +58,7 @@ class Serving:
         queue = self._queues.get(effect.link)
         if queue is None:
             queue = self._queues[effect.link] = _LinkQueue()
-            self._spawn(self._serve(effect.link, link, queue))
+            self._spawn(lambda: self._serve(effect.link, link, queue))
         queue.wanted.extend(effect.chunks)
         if len(queue.wanted) > self._config.serve_queue_chunks:
             self._links.close(effect.link, "flood")
@@ -94,12 +94,20 @@ class Serving:
         """In a worker thread: bulk frames, and what could not be read."""
         frames: list[bytes] = []
         missing: list[ContentHash] = []
+        gathered: list[tuple[ContentHash, bytes]] = []
+        size = 0
         for chunk, location in batch:
             data = self._read_chunk(location, chunk)
             if data is None:
                 missing.append(chunk)
-            else:
-                frames.append(encode_chunk(chunk, data))
+                continue
+            if gathered and size + len(data) > self._config.serve_frame_bytes:
+                frames.append(encode_chunks(gathered))
+                gathered, size = [], 0
+            gathered.append((chunk, data))
+            size += len(data)
+        if gathered:
+            frames.append(encode_chunks(gathered))
         return frames, missing
 
     def _send_missing(self, link: Link, missing: list[ContentHash]) -> None:

@@ -8,15 +8,16 @@ from typing import Any
 
 __all__ = ["Spawn", "spawner"]
 
-Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+Work = Callable[[], Coroutine[Any, Any, None]]
+Spawn = Callable[[Work], asyncio.Task[None]]
 
 
 def spawner(group: asyncio.TaskGroup, failed: Callable[[Exception], None]) -> Spawn:
     """A ``Spawn`` whose tasks report a bug to ``failed`` instead of cancelling the group."""
 
-    async def guarded(work: Coroutine[Any, Any, None]) -> None:
+    async def guarded(work: Work) -> None:
         try:
-            await work
+            await work()  # made here: a task cancelled before it began leaves nothing behind
         except Exception as error:
             failed(error)
 

@@ -460,4 +460,4 @@ class Simulator:
 
 
 def _arrival(chunk: ContentHash, data: bytes) -> Callable[[LinkId], Event]:
-    return lambda link: BulkReceived(link, chunk, data)
+    return lambda link: BulkReceived(link, ((chunk, data),))

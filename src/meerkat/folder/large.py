@@ -1,0 +1,73 @@
+"""Large files: hashed on a thread of their own, reported by the first one.
+
+A file is hashed once at a time; a change meanwhile asks for another round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Protocol
+
+from .paths import Root
+from .reading import Found, Interrupted, Reading, Unread, hash_large, unchanged
+from .report import FolderListener
+from .worker import Worker
+
+__all__ = ["LargeFiles"]
+
+
+class _Scanner(Protocol):
+    root: Root
+
+    def examine(self, path: str, *, settled: bool = False) -> None: ...
+    def handle(self, path: str, reading: Reading) -> None: ...
+
+
+class LargeFiles:
+    """The part of the scanner that waits for the hashing thread. For the first thread."""
+
+    def __init__(
+        self,
+        scanner: _Scanner,
+        listener: FolderListener,
+        hasher: Worker,
+        to_first_thread: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._scanner = scanner
+        self._listener = listener
+        self._hasher = hasher
+        self._to_first_thread = to_first_thread
+        self._hashing: dict[str, bool] = {}  # path -> whether to look again afterwards
+
+    def hash(self, path: str) -> None:
+        """Hash what stands at ``path``; the scanner gets the reading."""
+        if path in self._hashing:
+            self._hashing[path] = True
+            return
+        self._hashing[path] = False
+
+        def progress(done: int, total: int) -> None:
+            self._listener.progress(path, done, total)
+
+        def work() -> None:
+            with contextlib.suppress(Interrupted):
+                root, hasher = self._scanner.root, self._hasher
+                reading = hash_large(root, path, progress, lambda: hasher.stopping)
+                self._to_first_thread(lambda: self._hashed(path, reading))
+
+        self._hasher.call(work)
+
+    def _hashed(self, path: str, reading: Reading) -> None:
+        again = self._hashing.pop(path, False)
+        if isinstance(reading, Found):
+            try:
+                now = self._scanner.root.lstat(path)
+            except OSError:
+                self._scanner.examine(path)
+                return
+            if not unchanged(now, reading.observed.signature):
+                reading = Unread.CHANGED
+        self._scanner.handle(path, reading)
+        if again and isinstance(reading, Found):
+            self._scanner.examine(path, settled=True)
