@@ -1,4 +1,4 @@
-"""D3: a full disk, no inodes left, a read-only file system: told, nothing lost, goes on by itself."""
+"""D3: a full disk, no inodes left, a read-only file system: told, nothing lost, and it goes on."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class BlobsConfig:
     patience: float = 20.0
     """s without a chunk from a peer until what it was asked for is asked elsewhere (guess: a chunk
     of 1 MiB at 50 KiB/s); a late one is taken all the same."""
-    slack: float = 0.02
+    slack: float = 0.05
     """s by which the live round trip may exceed twice its minimum before windows shrink."""
 
 
@@ -75,6 +75,7 @@ class _Source:
     lacks: set[ContentHash] = field(default_factory=set)
     pinged_at: float = -1e9
     waiting: bool = False
+    filling: bool = True  # a quarter of the window is free: ask for many at once, not one by one
     token: int = 0
     heard: bool = False  # it answered since the last evaluation
     heard_at: float = 0.0  # when it last answered, or owed nothing
@@ -398,6 +399,9 @@ class Blobs:
         return found
 
     def _ask(self) -> Iterator[Effect]:
+        for source in self._sources.values():
+            room_bytes = source.window - source.asked_bytes
+            source.filling = not source.asked or room_bytes >= source.window / 4
         requests: dict[LinkId, list[bytes]] = {}
         unasked: list[ContentHash] = []
         room = self._memory < self._config.memory_bytes
@@ -434,7 +438,8 @@ class Blobs:
         return download.chunks[download.missing[chunk][0]].length
 
     def _is_full(self, source: _Source) -> bool:
-        return source.asked_bytes >= source.window or len(source.asked) >= MAX_CHUNKS
+        full = source.asked_bytes >= source.window or len(source.asked) >= MAX_CHUNKS
+        return full or not source.filling
 
     def _choose(self, chunk: ContentHash, length: int) -> LinkId | None:
         """The peer with the most room that may have it."""
@@ -444,7 +449,7 @@ class Blobs:
             source = self._sources[link]
             room = source.window - source.asked_bytes
             fits = room >= length or not source.asked
-            able = fits and chunk not in source.lacks and len(source.asked) < MAX_CHUNKS
+            able = fits and chunk not in source.lacks and not self._is_full(source)
             if able and (best is None or room > best_room):
                 best, best_room = link, room
         return best

@@ -11,7 +11,6 @@ import contextlib
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from meerkat.core.ids import ContentHash
 from meerkat.errors import FolderError
 
 from .config import FolderConfig
+from .hints import HintQueue
 from .ignore import DEFAULT_RULES, Ignore
 from .incoming import Incoming
 from .jobs import JobQueue, size_of
@@ -80,7 +80,7 @@ class FolderAdapter:
         self._first = Worker("folder", self._after_turn)
         self._hasher = Worker("folder-hasher")
         self._third = Worker("folder-incoming")
-        self._hints: deque[tuple[Hint, str, str]] = deque()
+        self._hints = HintQueue(lambda: self._first.call(lambda: None))
         self._scanner = Scanner(
             self._root,
             Known(known),
@@ -185,11 +185,11 @@ class FolderAdapter:
         self._jobs.add(jobs)
 
     def _after_turn(self, busy: bool) -> None:
-        self._take_hints()
+        again = self._hints.take(self._take_hint)
         if self._jobs:
             self._jobs.run_group()
-            if self._jobs:
-                self._first.call(lambda: None)
+        if again or self._jobs:
+            self._first.call(lambda: None)
         self._scanner.run_due()
         now = time.monotonic()
         self._replaced.purge(now)
@@ -237,19 +237,15 @@ class FolderAdapter:
         name = path.rpartition("/")[2]
         if is_own_name(name):
             return
-        self._hints.append((hint, path, old))
-        if len(self._hints) == 1:
-            self._first.call(lambda: None)
+        self._hints.add(hint, path, old)
 
-    def _take_hints(self) -> None:
-        for _ in range(len(self._hints)):
-            hint, path, old = self._hints.popleft()
-            if self._schedule.lost:
-                continue
-            if hint is Hint.LOST:
-                self._schedule.scan()
-            else:
-                self._scanner.hint(hint, path, old)
+    def _take_hint(self, hint: Hint, path: str, old: str) -> None:
+        if self._schedule.lost:
+            return
+        if hint is Hint.LOST:
+            self._schedule.scan()
+        else:
+            self._scanner.hint(hint, path, old)
 
     def _on_watch_problem(self, text: str | None) -> None:
         def show() -> None:
