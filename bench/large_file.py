@@ -47,7 +47,10 @@ def main() -> None:
         write_random(source, mib)
         floor = subprocess.run(
             [sys.executable, str(Path(__file__).with_name("transport_floor.py")), "--rounds", "1"],
-            env=dict(os.environ, PYTHONPATH=str(SOURCE)), capture_output=True, text=True, check=True,
+            env=dict(os.environ, PYTHONPATH=str(SOURCE)),
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         theirs = rsync(base / "a", base)
         started = time.perf_counter()
@@ -59,12 +62,17 @@ def main() -> None:
         done = wait_for(lambda: target.exists() and target.stat().st_size == mib * MIB, pause=0.005)
         took = done - started
         bob.wait("synced")
-        print(f"{mib} MiB there     {took:6.2f} s = {mib / took:.0f} MiB/s, same: {same(source, target)}")
+        print(
+            f"{mib} MiB there     {took:6.2f} s = {mib / took:.0f} MiB/s, same: {same(source, target)}"
+        )
         if theirs is not None:
             print(f"rsync              {theirs:6.2f} s   ratio {took / theirs:.1f}")
         print("transport floor in this run:")
         print("\n".join(line for line in floor.splitlines() if "bulk" in line or "floor" in line))
-        for name, offset, cut in (("one byte changed", mib * MIB // 2, 1), ("one inserted", 999, 0)):
+        for name, offset, cut in (
+            ("one byte changed", mib * MIB // 2, 1),
+            ("one inserted", 999, 0),
+        ):
             data = source.read_bytes()
             changed = data[:offset] + b"!" + data[offset + cut :]
             started = time.perf_counter()
@@ -72,8 +80,9 @@ def main() -> None:
             wrote = time.perf_counter() - started
             size = len(changed)
             del data, changed
-            wait_for(lambda size=size: target.stat().st_size == size and same(source, target),
-                     pause=0.2)
+            wait_for(
+                lambda size=size: target.stat().st_size == size and same(source, target), pause=0.2
+            )
             bob.wait("synced")
             print(f"{name}: {time.perf_counter() - started:.2f} s (of which saving {wrote:.2f} s)")
         started = time.perf_counter()

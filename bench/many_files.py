@@ -38,8 +38,17 @@ def rsync(source: Path, base: Path) -> float | None:
     conf = base / "rsyncd.conf"
     conf.write_text(f"use chroot = no\nuid = 0\ngid = 0\n[m]\npath = {source}\nread only = yes\n")
     daemon = subprocess.Popen(
-        ["rsync", "--daemon", "--no-detach", "--port", "18873", "--address", "127.0.0.1",
-         "--config", str(conf)]
+        [
+            "rsync",
+            "--daemon",
+            "--no-detach",
+            "--port",
+            "18873",
+            "--address",
+            "127.0.0.1",
+            "--config",
+            str(conf),
+        ]
     )
     try:
         end = time.perf_counter() + 10
@@ -50,8 +59,14 @@ def rsync(source: Path, base: Path) -> float | None:
                 return None
         started = time.perf_counter()
         subprocess.run(
-            ["rsync", "-a", "--exclude", ".meerkat", "rsync://127.0.0.1:18873/m/",
-             str(base / "rsynced")],
+            [
+                "rsync",
+                "-a",
+                "--exclude",
+                ".meerkat",
+                "rsync://127.0.0.1:18873/m/",
+                str(base / "rsynced"),
+            ],
             check=True,
         )
         return time.perf_counter() - started
@@ -86,9 +101,7 @@ def main() -> None:
         alice.wait("synced")
         scanned = time.perf_counter() - started
         started = time.perf_counter()
-        bob = Member(
-            "join", alice.ready["invitation"], str(base / "b"), folder=base / "b"
-        )
+        bob = Member("join", alice.ready["invitation"], str(base / "b"), folder=base / "b")
         wait_for(lambda: count_files(base / "b") >= asked.count, pause=0.05)
         complete = time.perf_counter() - started
         bob.wait("synced")
@@ -98,7 +111,9 @@ def main() -> None:
         print(f"join: all files there         {complete:7.2f} s, synced {took:7.2f} s")
         if theirs is not None:
             print(f"rsync                         {theirs:7.2f} s   ratio {complete / theirs:.1f}")
-        print(f"peak memory                   {alice.memory_mib():.0f} and {bob.memory_mib():.0f} MiB")
+        print(
+            f"peak memory                   {alice.memory_mib():.0f} and {bob.memory_mib():.0f} MiB"
+        )
         bob.stop()
         alice.stop()
         started = time.perf_counter()
@@ -107,7 +122,9 @@ def main() -> None:
         print(f"start with nothing changed    {time.perf_counter() - started:7.2f} s")
         before = alice.cpu_seconds()
         time.sleep(30)
-        print(f"idle                          {(alice.cpu_seconds() - before) / 30 * 100:.2f} % CPU")
+        print(
+            f"idle                          {(alice.cpu_seconds() - before) / 30 * 100:.2f} % CPU"
+        )
         print(f"memory at rest                {alice.memory_mib('VmRSS'):.0f} MiB")
         alice.stop()
 

@@ -37,7 +37,9 @@ def main() -> None:
     with scratch() as base:
         (base / "a").mkdir()
         (base / "floor").mkdir()
-        lines = [f"line {number} of a text that two people write together\n" for number in range(38)]
+        lines = [
+            f"line {number} of a text that two people write together\n" for number in range(38)
+        ]
         (base / "a/notes.md").write_text("".join(lines))
         with pair(base) as (alice, bob):
             target = base / "b/notes.md"

@@ -277,10 +277,12 @@ def test_a_readable_store_leads_back_by_itself(peer: MakePeer, meerkat: Meerkat)
 
     assert rebuilt.returncode == 0, rebuilt.stderr
     bob.start("up")
-    wait_for(lambda: bool(alice.status()["in_sync"]), "alice knows bob again", within=SOON)
+    wait_for(lambda: bob.status()["files"] == 1, "bob knows the file again", within=SOON)
+    wait_for(lambda: bool(bob.status()["in_sync"]), "bob is in sync again", within=SOON)
     assert bob.status()["author"] != author
     assert bob.status()["member"] in {one["member"] for one in alice.status()["members"]}
-    assert bob.status()["files"] == 1
+    assert bob.has("notes.txt", "hello")
+    assert not alice.status()["conflicts"]
 
 
 def test_a_copied_folder_writes_under_a_new_author(peer: MakePeer, tmp_path: Path):
@@ -305,5 +307,10 @@ def test_a_copied_folder_writes_under_a_new_author(peer: MakePeer, tmp_path: Pat
 
 
 def test_quantities_as_people_say_them():
-    assert [byte_size(n) for n in (0, 999, 1_500, 3_000_000)] == ["0 B", "999 B", "1.5 kB", "3.0 MB"]
+    assert [byte_size(n) for n in (0, 999, 1_500, 3_000_000)] == [
+        "0 B",
+        "999 B",
+        "1.5 kB",
+        "3.0 MB",
+    ]
     assert [count(n, "file") for n in (0, 1, 2_000)] == ["0 files", "1 file", "2,000 files"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from meerkat.core.events import BulkReceived, LinkDown, LinkId, LinkUp, MessageReceived, Started
 from meerkat.core.ids import ContentHash, MemberId
 from meerkat.core.messages import Ping
-from meerkat.core.wire import encode, encode_chunk
+from meerkat.core.wire import encode, encode_chunks
 from meerkat.node.inbox import Inbox
 
 BOB, CAROL = LinkId(1), LinkId(2)
@@ -79,11 +79,12 @@ def test_bulk_is_checked_and_its_bytes_are_counted_while_they_wait():
     inbox, broken = make_inbox()
     data = b"a chunk"
     chunk = ContentHash.of(data)
-    inbox.put_bulk(BOB, encode_chunk(chunk, data))
-    inbox.put_bulk(CAROL, encode_chunk(chunk, b"another"))
+    good, bad = encode_chunks([(chunk, data)]), encode_chunks([(chunk, b"another")])
+    inbox.put_bulk(BOB, good)
+    inbox.put_bulk(CAROL, bad)
 
-    assert inbox.bulk_bytes == 2 * (32 + len(data))
-    assert everything(inbox) == [BulkReceived(BOB, chunk, data)]
+    assert inbox.bulk_bytes == len(good) + len(bad)
+    assert everything(inbox) == [BulkReceived(BOB, ((chunk, data),))]
     assert broken == [(CAROL, "a chunk does not hash to its name")]
     assert inbox.bulk_bytes == 0
 

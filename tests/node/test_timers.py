@@ -102,10 +102,10 @@ def test_a_timer_may_start_itself_again(loop: FakeLoop):
     def expired(names: list[str]) -> None:
         rang.append(loop.time())
         if len(rang) < 3:
-            timers.start(names[0], 1.0)
+            again.start(names[0], 1.0)
 
-    timers = Timers(loop, expired)
-    timers.start("beat", 1.0)
+    again = Timers(loop, expired)
+    again.start("beat", 1.0)
     loop.run_to(10.0)
 
     assert rang == [1.0, 2.0, 3.0]

@@ -50,11 +50,12 @@ class DemoPeer:
         self._client: ControlClient | None = None
         self.folder.mkdir()
 
-    def start(self, *arguments: str) -> dict[str, Any]:
+    def start(self, *arguments: str, listen: bool = True) -> dict[str, Any]:
         """Run `meerkat ARGUMENTS` for the folder; the facts of its `ready` line."""
         self._output.unlink(missing_ok=True)
         command = [sys.executable, "-m", "meerkat", *arguments, str(self.folder)]
-        options = ["--json", "--listen", "127.0.0.1:0", "--name", self.name]
+        options = ["--json", "--name", self.name]
+        options += ["--listen", "127.0.0.1:0"] if listen else ["--no-listen"]
         with open(self._output, "wb") as output, open(self._errors, "ab") as errors:
             self._process = subprocess.Popen(
                 [*command, *options],
@@ -91,14 +92,13 @@ class DemoPeer:
 
     def stop(self) -> None:
         """Leave gracefully; kill it if it does not."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(ENDS_WITHIN)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(ENDS_WITHIN)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
         self._forget_client()
 
     def has(self, path: str, *pieces: str) -> bool:

@@ -18,7 +18,7 @@ Read in this order:
 - ``disk``        what the disk is known to hold
 - ``local``       local changes -> operations
 - ``planner``     what the disk should hold -> jobs
-- ``blobs``       which chunk to ask from whom
+- ``blobs``       which chunk to ask from whom; ``holdings`` what we can give
 - ``messages``, ``wire``   what peers say to each other
 - ``sync``        heads on every link, until nothing is missing
 - ``mesh``        who is linked, whom to dial

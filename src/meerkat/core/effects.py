@@ -44,11 +44,15 @@ class CloseLink:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Connect to an author at an address; answered by ``LinkUp`` or ``DialFailed``."""
+    """Connect to an author at an address; answered by ``LinkUp`` or ``DialFailed``.
+
+    ``patience`` in seconds: how long an attempt may take.
+    """
 
     author: AuthorId
     member: MemberId
     address: str
+    patience: float
     certificate: bytes = field(repr=False)
 
 

@@ -37,11 +37,19 @@ class MeshConfig:
     """For this long after a link was lost it is dialled at least every ``redial_eager``, so that a
     healed cut is noticed within a second."""
     redial_eager: float = 0.5
+    dial_patience: float = 5.0
+    """For an attempt; a satellite's round trips fit."""
+    dial_impatience: float = 0.8
+    """... of most attempts while a lost link is dialled eagerly: one begun in the silence of a cut
+    would wait for TCP's next repetition long after the heal."""
     hello_timeout: float = 5.0
     authors_count: int = 4096
     """Authors whose addresses are kept on hearsay."""
     addresses_count: int = 8
     """Addresses kept of one author."""
+
+
+PATIENT_EVERY = 8  # so that a slow but healthy way is not given up for ever
 
 
 class Phase(Enum):
@@ -285,10 +293,18 @@ class Mesh:
                 continue
             target.dialling = True
             address = target.addresses[target.turn % len(target.addresses)]
-            effects.append(Dial(author, MemberId(record.member), address, record.certificate))
+            patience = self._patience(target, now)
+            member = MemberId(record.member)
+            effects.append(Dial(author, member, address, patience, record.certificate))
         if soonest is not None:
             effects.append(StartTimer("dial", max(soonest - now, 0.001)))
         return effects
+
+    def _patience(self, target: _Target, now: float) -> float:
+        eager = now - target.lost_at < self._config.eager_for
+        if eager and target.turn % PATIENT_EVERY:
+            return self._config.dial_impatience
+        return self._config.dial_patience
 
     def hello(self, link: LinkId, opened: bytes, name: str, heads: tuple[HeadEntry, ...]) -> Send:
         """Our own introduction."""

@@ -7,14 +7,12 @@ to the store. Never raises for another peer's fault: that costs its link.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
 from .actions import EditText
 from .birth import Entropy, Identity, new_author, stored_pool
 from .blobs import Blobs, BlobsConfig
-from .chunks import Chunk
 from .disk import Disk
 from .effects import (
     CloseLink,
@@ -46,8 +44,9 @@ from .events import (
     TimerExpired,
 )
 from .files import Observed, PrepareResult
+from .holdings import index_placed
 from .ids import AuthorId, PoolId
-from .local import LocalChanges, unpack_chunks
+from .local import LocalChanges
 from .mesh import Mesh, MeshConfig, Phase
 from .messages import (
     Addresses,
@@ -180,7 +179,7 @@ class Peer:
         if more:
             effects.append(StartTimer("apply", 0.0))
         effects += self._evaluate(now)
-        self._index_placed()
+        index_placed(self._replica, self._disk, self._blobs)
         self._disk.flush()
         self._replica.flush()
         return effects
@@ -410,18 +409,6 @@ class Peer:
                 [EditText(event.file, version.id, update) for update in updates], wall
             )
         return self._push_own(before)
-
-    def _index_placed(self) -> None:
-        """Contents that newly stand in the folder can be given to others from there."""
-        placed, self._disk.placed = self._disk.placed, set()
-        contents: list[tuple[bytes, tuple[Chunk, ...]]] = []
-        for file_key, version_key in sorted(placed):
-            _, version = self._replica.tree.find(file_key, version_key)
-            if version is not None and version.kind == "blob":
-                with suppress(KeyError, ValueError):
-                    chunks = unpack_chunks(self._replica.bodies.body(version))
-                    contents.append((version.id, chunks))
-        self._blobs.index(contents)
 
     # -- the door --------------------------------------------------------------------------
 

@@ -44,8 +44,9 @@ class _LinkState:
     theirs: Heads  # what the other side has, as it said or proved
     sent: Heads  # ... and what we pushed to it
     told: Heads  # what the other side knows that we have
-    asked: dict[AuthorId, int] = field(default_factory=dict)  # author -> last sequence
+    asked: dict[AuthorId, Range] = field(default_factory=dict)
     asked_at: float = 0.0
+    useless: set[AuthorId] = field(default_factory=set)  # asked there in vain, as things stand
 
     def is_next(self, operation: Operation) -> bool:
         """Whether a push of this one continues what the other side has."""
@@ -61,6 +62,7 @@ class Sync:
         self._config = config
         self._links: dict[LinkId, _LinkState] = {}
         self._noting = False
+        self._applied = Heads()  # when a request was last in vain
 
     # -- links -----------------------------------------------------------------------------
 
@@ -114,10 +116,20 @@ class Sync:
             return
         for author, sequence in present:
             state.theirs.advance(author, sequence)
-            if sequence >= state.asked.get(author, sequence + 1):
+            asked = state.asked.get(author)
+            if asked is not None and sequence >= asked.last:
                 del state.asked[author]
         if answer:
-            state.asked.clear()
+            self._close(state)
+
+    def _close(self, state: _LinkState) -> None:
+        """A request is over. What it did not bring is not asked there again at once: an author
+        may be unknown here until something else is applied, or the other side may pretend.
+        """
+        for one in state.asked.values():
+            if self._log.heads[one.author] < one.first:
+                state.useless.add(one.author)
+        state.asked.clear()
 
     def relay(self, operations: list[Operation], source: LinkId | None) -> list[Effect]:
         """Push operations that are new here to everyone who lacks them."""
@@ -139,9 +151,10 @@ class Sync:
     def evaluate(self, now: float) -> list[Effect]:
         """Ask for what is missing; note what others do not know yet."""
         effects: list[Effect] = []
+        self._look_again()
         for state in self._links.values():
             if state.asked and now - state.asked_at >= self._config.request_timeout:
-                state.asked.clear()
+                self._close(state)
         taken = {author for state in self._links.values() for author in state.asked}
         for link, state in sorted(self._links.items()):
             if state.asked:
@@ -149,10 +162,10 @@ class Sync:
             ranges = [
                 one
                 for one in state.theirs.missing_from(self._log.heads)
-                if one.author not in taken and one.author not in self._log.frozen
+                if one.author not in taken | state.useless | self._log.frozen
             ]
             if ranges:
-                state.asked = {one.author: one.last for one in ranges}
+                state.asked = {one.author: one for one in ranges}
                 state.asked_at = now
                 taken |= state.asked.keys()
                 wanted = tuple((bytes(one.author), one.first, one.last) for one in ranges)
@@ -163,13 +176,23 @@ class Sync:
             effects.append(StartTimer("note", self._config.note_after))
         return effects
 
+    def _look_again(self) -> None:
+        """Since something was applied, another request may bring what the last one did not."""
+        if any(state.useless for state in self._links.values()):
+            if self._applied != self._log.applied:
+                self._applied = self._log.applied.copy()
+                for state in self._links.values():
+                    state.useless.clear()
+
     def note(self) -> list[Effect]:
         """Tell those who do not know what we have."""
         self._noting = False
         return self._tell(lambda state: state.told != self._log.heads)
 
     def beat(self) -> list[Effect]:
-        """Tell everyone what we have, and come again."""
+        """Tell everyone what we have, ask again for what did not come, and come again."""
+        for state in self._links.values():
+            state.useless.clear()
         effects = self._tell(lambda state: True)
         return [*effects, StartTimer("beat", self._config.beat)]
 

@@ -302,10 +302,13 @@ class Tree:
     def _set_eol(self, action: SetEol, operation: Operation) -> None:
         file, version = self.find(action.file, action.version)
         at = (operation.lamport, bytes(operation.author))
-        if file and version and action.eol in ("lf", "crlf") and at > version.eol_at:
+        if file is None or version is None:
+            return
+        if action.eol in ("lf", "crlf") and at > version.eol_at:
             version.eol, version.eol_at = action.eol, at
-            version.touches[bytes(operation.author)] = operation.sequence
-            self._update(file)
+        # A write to the version even if it lost, else its life would depend on who came first.
+        version.touches[bytes(operation.author)] = operation.sequence
+        self._update(file)
 
     def _drop_file(self, action: DropFile) -> None:
         file = self.files.get(action.file)

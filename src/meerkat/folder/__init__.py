@@ -1,9 +1,11 @@
 """The user's folder: what is in it, what changes in it, and writing to it without harm.
 
-Reading order: ``report`` (what the node is told), ``adapter`` (the face and its threads),
-``scanner``, ``walk``, ``departures`` (what is news), ``settle``, ``vanish``, ``known`` (its
-memory), ``watcher`` (hints), ``jobs``, ``writer``, ``staging``, ``publish``, ``replaced`` (changing
-the folder), ``incoming`` (blobs), ``paths``, ``ignore``, ``reading``, ``syscalls`` (the ground).
+Reading order: ``report`` (what the node is told), ``adapter`` (the face and its threads);
+``scanner``, ``walk``, ``large``, ``departures``, ``schedule`` (what is news); ``settle``,
+``vanish``, ``known`` (its memory); ``watcher``, ``hints`` (where to look); ``jobs``, ``writer``,
+``ground``, ``changes``, ``staging``, ``publish``, ``replaced`` (changing the folder); ``incoming``
+(blobs); ``paths``, ``ignore``, ``reading``, ``signature``, ``outcome``, ``worker``, ``syscalls``
+(the base).
 """
 
 from .adapter import FolderAdapter

@@ -81,34 +81,27 @@ class FolderAdapter:
         self._hasher = Worker("folder-hasher")
         self._third = Worker("folder-incoming")
         self._hints = HintQueue(lambda: self._first.call(lambda: None))
-        self._scanner = Scanner(
-            self._root,
-            Known(known),
-            Ignore(ignore),
-            config,
-            listener,
-            self._hasher,
-            self._first.call,
-        )
+        memory, rules, post = Known(known), Ignore(ignore), self._first.call
+        self._scanner = Scanner(self._root, memory, rules, config, listener, self._hasher, post)
         self._watcher: Watcher = make_watcher(
             self._root.path, self._on_hint, self._on_watch_problem, watch=config.watch
         )
-        inside = state.parent == root and state.name == ".meerkat"
-        self._schedule = ScanSchedule(
-            self._scanner, self._first, self._watcher, config, state_inside=inside
-        )
-        writer = Writer(self._scanner, Publisher(self._replaced, hook), config)
-        self._jobs = JobQueue(
-            writer, self._incoming, self._first, self._third, config, self._deliver
-        )
-        self._jobs.refuse_all = lambda: LOST_TEXT if self._schedule.is_lost() else None
-        self._scanner.on_new_folder = self._schedule.scan_folder
-        self._scanner.on_folder_gone = self._watcher.unwatch
-        self._scanner.on_root_lost = self._schedule.on_lost
-        self._scanner.on_rules_changed = self._schedule.scan
+        self._schedule = ScanSchedule(self._scanner, self._first, self._watcher, config, state)
+        self._jobs = self._connect(config, hook)
         self._armed = float("inf")
         self._queued_bytes = 0
         self._lock = threading.Lock()
+
+    def _connect(self, config: FolderConfig, hook: Callable[[str, str], None]) -> JobQueue:
+        scanner, schedule = self._scanner, self._schedule
+        scanner.on_new_folder = schedule.scan_folder
+        scanner.on_folder_gone = self._watcher.unwatch
+        scanner.on_root_lost = schedule.on_lost
+        scanner.on_rules_changed = schedule.scan
+        writer = Writer(scanner, Publisher(self._replaced, hook), config)
+        jobs = JobQueue(writer, self._incoming, self._first, self._third, config, self._deliver)
+        jobs.refuse_all = lambda: LOST_TEXT if schedule.is_lost() else None
+        return jobs
 
     # --- the face ---
 

@@ -16,8 +16,9 @@ from meerkat.core.files import BlobContent, Kind, Observed, Seen
 from .config import FolderConfig
 from .known import Known
 from .paths import Root, missing, split
-from .reading import Found, kind_of, same_file, signature_of
+from .reading import Found
 from .report import Batch
+from .signature import kind_of, same_file, signature_of
 from .vanish import Held, Vanishing
 
 __all__ = ["Departures"]

@@ -10,8 +10,9 @@ from meerkat.core.ids import ContentHash
 from .config import FolderConfig
 from .paths import Root, split
 from .publish import Place, Raced
-from .reading import Found, Unread, is_fresh, read_entry, signature_of, unchanged
+from .reading import Found, Unread, read_entry
 from .scanner import Scanner
+from .signature import is_fresh, signature_of, unchanged
 
 __all__ = ["Ground", "Refuse"]
 

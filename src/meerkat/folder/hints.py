@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 
 from .watcher import Hint
@@ -27,14 +28,14 @@ class HintQueue:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._lock = threading.Lock()
-        self._waiting: dict[_Entry, None] = {}
+        self._waiting: OrderedDict[_Entry, None] = OrderedDict()
 
     def add(self, hint: Hint, path: str, old: str) -> None:
         """Queue a hint."""
         with self._lock:
             first = not self._waiting
             if len(self._waiting) >= MOST_WAITING:
-                self._waiting = {(Hint.LOST, "", ""): None}
+                self._waiting = OrderedDict({(Hint.LOST, "", ""): None})
             self._waiting[hint, path, old] = None
         if first:
             self._wake()
@@ -46,8 +47,7 @@ class HintQueue:
             with self._lock:
                 if not self._waiting:
                     return False
-                entry = next(iter(self._waiting))
-                del self._waiting[entry]
+                entry, _ = self._waiting.popitem(last=False)
             look(*entry)
             if time.monotonic() >= end:
                 return bool(self._waiting)

@@ -6,6 +6,7 @@ is published; jobs that touch its path wait for it, others pass.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -27,7 +28,9 @@ from .publish import Place
 from .worker import Worker
 from .writer import Writer
 
-__all__ = ["JobQueue"]
+__all__ = ["JobQueue", "size_of"]
+
+LOG = logging.getLogger(__name__)
 
 
 def _paths_of(job: Job) -> tuple[str, ...]:
@@ -94,8 +97,16 @@ class JobQueue:
                 if size >= self._config.group_bytes:
                     break
         if group:
-            results = self._writer.perform(group)
-            self._deliver(list(results), sum(size_of(job) for job in group))
+            self._deliver(list(self._perform(group)), sum(size_of(job) for job in group))
+
+    def _perform(self, group: list[Job], part: Place | None = None) -> list[JobResult]:
+        try:
+            return self._writer.perform(group, part)
+        except Exception:
+            # A fault of ours. Without results the peer would wait for ever; so it tries again.
+            LOG.exception("a group of %d jobs failed", len(group))
+            busy = "meerkat failed here; its log says how: tried again later"
+            return [JobResult(job.ticket, Outcome.BUSY, None, busy) for job in group]
 
     def _refuse(self, job: Job, reason: str) -> None:
         result: JobResult | PrepareResult
@@ -144,7 +155,7 @@ class JobQueue:
         self._publishing.discard(job.path)
         if outcome is Outcome.DONE:
             part = Place(self._incoming.descriptor, part_name(blob), job.path)
-            result = self._writer.perform([job], part)[0]
+            result = self._perform([job], part)[0]
             if result.outcome is Outcome.DONE:
                 self._third.call(lambda: self._incoming.close_part(blob))
         else:

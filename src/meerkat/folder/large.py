@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .paths import Root
-from .reading import Found, Interrupted, Reading, Unread, hash_large, unchanged
+from .reading import Found, Interrupted, Reading, Unread, hash_large
 from .report import FolderListener
+from .signature import unchanged
 from .worker import Worker
 
 __all__ = ["LargeFiles"]

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from meerkat.core.files import Observed, Signature
 
 from . import syscalls
-from .reading import same_file
 from .replaced import Replaced
+from .signature import same_file
 
 __all__ = ["Place", "Publisher", "Raced"]
 

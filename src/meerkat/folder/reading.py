@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat as stat_module
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -28,8 +26,8 @@ from meerkat.core.files import (
 from meerkat.core.ids import ContentHash
 from meerkat.core.text_file import decode_file
 
-from .config import FolderConfig
 from .paths import FOLDER_FLAGS, Root, link_stays_inside, missing, split
+from .signature import is_executable, kind_of, signature_of, unchanged
 
 __all__ = [
     "NO_DIGEST",
@@ -38,12 +36,8 @@ __all__ = [
     "Refused",
     "Unread",
     "hash_large",
-    "kind_of",
     "read_path",
     "refusal",
-    "same_file",
-    "signature_of",
-    "unchanged",
 ]
 
 NO_DIGEST = ContentHash(bytes(32))
@@ -79,70 +73,6 @@ class Refused:
 
 
 Reading = Found | Unread | Refused
-
-
-def signature_of(stat: os.stat_result) -> Signature:
-    """The signature within a stat result."""
-    return Signature(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev)
-
-
-def unchanged(stat: os.stat_result, signature: Signature) -> bool:
-    """Whether the file is surely the one with this signature."""
-    return (
-        stat.st_mtime_ns == signature.mtime_ns
-        and stat.st_size == signature.size_bytes
-        and stat.st_ctime_ns == signature.ctime_ns
-        and stat.st_ino == signature.inode
-        and stat.st_dev == signature.device
-    )
-
-
-def same_file(stat: os.stat_result, signature: Signature) -> bool:
-    """As ``unchanged``, after a rename, which touches the ctime on most file systems."""
-    return (
-        stat.st_mtime_ns == signature.mtime_ns
-        and stat.st_size == signature.size_bytes
-        and stat.st_ino == signature.inode
-        and stat.st_dev == signature.device
-    )
-
-
-def tick_seconds(signature: Signature, config: FolderConfig) -> float:
-    """How far apart two writes must be to be sure of different times."""
-    coarse = signature.mtime_ns % 1_000_000 == 0  # a clock of milliseconds or worse
-    return config.coarse_clock if coarse else config.fine_clock
-
-
-def is_fresh(signature: Signature, config: FolderConfig) -> bool:
-    """Whether it was written so lately that another write could have left the same times."""
-    newest = max(signature.mtime_ns, signature.ctime_ns)
-    return time.time_ns() - newest < tick_seconds(signature, config) * 1e9
-
-
-def same_content(first: Observed, second: Observed) -> bool:
-    """Whether only the signatures may differ."""
-    return (
-        first.digest == second.digest
-        and first.kind is second.kind
-        and first.executable == second.executable
-    )
-
-
-def kind_of(stat: os.stat_result) -> Kind | None:
-    """The kind, or None for what is never synced."""
-    mode = stat.st_mode
-    if stat_module.S_ISREG(mode):
-        return Kind.FILE
-    if stat_module.S_ISDIR(mode):
-        return Kind.FOLDER
-    if stat_module.S_ISLNK(mode):
-        return Kind.SYMLINK
-    return None
-
-
-def is_executable(stat: os.stat_result) -> bool:
-    """The one mode bit that is synced."""
-    return bool(stat.st_mode & stat_module.S_IXUSR) and stat_module.S_ISREG(stat.st_mode)
 
 
 def folder_found(stat: os.stat_result) -> Found:
@@ -211,9 +141,10 @@ def _read_file(directory: int, name: str, stat: os.stat_result, limit: int) -> R
     try:
         if not unchanged(os.fstat(descriptor), signature):
             return Unread.CHANGED
-        data = os.read(descriptor, limit + 1)
+        wanted = min(stat.st_size, limit) + 1  # one more shows that it grew
+        data = os.read(descriptor, wanted)
         if 0 < len(data) < stat.st_size:
-            data += _read_rest(descriptor, limit + 1 - len(data))
+            data += _read_rest(descriptor, wanted - len(data))
         if len(data) != stat.st_size or not unchanged(os.fstat(descriptor), signature):
             return Unread.CHANGED
     finally:
@@ -271,35 +202,41 @@ def hash_large(
     except OSError as error:
         return Unread.MISSING if missing(error) else refusal(error)
     try:
-        stat = os.fstat(descriptor)
-        if kind_of(stat) is not Kind.FILE:
-            return Unread.CHANGED
-        signature = signature_of(stat)
-
-        def read(length: int) -> bytes:
-            if stopping():
-                raise Interrupted
-            return os.read(descriptor, length)
-
-        shown = 0
-
-        def show(done: int) -> None:
-            nonlocal shown
-            if done - shown >= PROGRESS_BYTES:
-                shown = done
-                progress(done, stat.st_size)
-                if os.fstat(descriptor).st_size != stat.st_size:
-                    raise _Resized
-
-        content = chunk_stream(read, progress=show)
-        if content.size != stat.st_size or not unchanged(os.fstat(descriptor), signature):
-            return Unread.CHANGED
-        progress(stat.st_size, stat.st_size)
-        observed = Observed(Kind.FILE, content.hash, is_executable(stat), signature)
-        return Found(observed, BlobContent(content.chunks), stat.st_nlink)
+        return _hash_open(descriptor, progress, stopping)
     except _Resized:
         return Unread.CHANGED
     except OSError as error:
         return refusal(error)
     finally:
         os.close(descriptor)
+
+
+def _hash_open(
+    descriptor: int, progress: Callable[[int, int], None], stopping: Callable[[], bool]
+) -> Reading:
+    stat = os.fstat(descriptor)
+    if kind_of(stat) is not Kind.FILE:
+        return Unread.CHANGED
+
+    def read(length: int) -> bytes:
+        if stopping():
+            raise Interrupted
+        return os.read(descriptor, length)
+
+    shown = 0
+
+    def show(done: int) -> None:
+        nonlocal shown
+        if done - shown >= PROGRESS_BYTES:
+            shown = done
+            progress(done, stat.st_size)
+            if os.fstat(descriptor).st_size != stat.st_size:
+                raise _Resized
+
+    content = chunk_stream(read, progress=show)
+    signature = signature_of(stat)
+    if content.size != stat.st_size or not unchanged(os.fstat(descriptor), signature):
+        return Unread.CHANGED
+    progress(stat.st_size, stat.st_size)
+    observed = Observed(Kind.FILE, content.hash, is_executable(stat), signature)
+    return Found(observed, BlobContent(content.chunks), stat.st_nlink)

@@ -18,7 +18,8 @@ from meerkat.core.files import Observed, Signature
 from meerkat.core.ids import ContentHash
 
 from .config import FolderConfig
-from .reading import Found, Reading, Unread, read_entry, same_file
+from .reading import Found, Reading, Unread, read_entry
+from .signature import same_file
 
 __all__ = ["Replaced"]
 

@@ -24,22 +24,10 @@ from .ignore import IGNORE_FILE, Ignore
 from .known import Known
 from .large import LargeFiles
 from .paths import Root, missing
-from .reading import (
-    Found,
-    Reading,
-    Refused,
-    Unread,
-    is_fresh,
-    kind_of,
-    read_path,
-    refusal,
-    same_content,
-    signature_of,
-    tick_seconds,
-    unchanged,
-)
+from .reading import Found, Reading, Refused, Unread, read_path, refusal
 from .report import Batch, FolderListener, Problems
 from .settle import Settling
+from .signature import is_fresh, kind_of, same_content, signature_of, tick_seconds, unchanged
 from .watcher import Hint
 from .worker import Worker
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from meerkat.core.files import Kind
 
@@ -35,14 +36,13 @@ class ScanSchedule:
         worker: Worker,
         watcher: Watcher,
         config: FolderConfig,
-        *,
-        state_inside: bool,
+        state: Path,
     ) -> None:
         self._scanner = scanner
         self._worker = worker
         self._watcher = watcher
         self._config = config
-        self._state_name = ".meerkat" if state_inside else None
+        self._state_name = state.name if state.parent == scanner.root.path else None
         self._state_inode = self._find_state_inode()
         self._walking = False
         self._wanted = False

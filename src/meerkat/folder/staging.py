@@ -15,7 +15,7 @@ from . import syscalls
 from .config import FolderConfig
 from .paths import OWN_PREFIX
 from .publish import Place
-from .reading import signature_of
+from .signature import signature_of
 
 __all__ = ["Staged", "Staging", "mode_for", "temporary_name"]
 

@@ -11,11 +11,12 @@ import os
 import time
 from collections.abc import Iterator
 
-from meerkat.core.files import Kind
+from meerkat.core.files import Kind, Observed
 
 from .paths import is_own_name
-from .reading import folder_found, kind_of, read_entry
+from .reading import folder_found, read_entry
 from .scanner import Scanner
+from .signature import kind_of
 from .watcher import WATCHING, Watcher
 
 __all__ = ["Walk"]
@@ -86,7 +87,7 @@ class Walk:
 
     def _list(self, folder: str, descriptor: int) -> Iterator[None]:
         prefix = folder + "/" if folder else ""
-        get, settling = self._scanner.known.get, self._scanner.settling
+        get = self._scanner.known.get
         present, folders = self._present, []
         with os.scandir(descriptor) as entries:
             for count, entry in enumerate(entries, 1):
@@ -113,31 +114,38 @@ class Walk:
                     ):
                         present.add(path)
                         continue
-                    if known.kind is Kind.FOLDER and kind_of(stat) is Kind.FOLDER:
-                        present.add(path)
-                        folders.append(path)
-                        if stat.st_ino != signature.inode:
-                            self._scanner.handle(path, folder_found(stat))
-                        continue
-                elif is_own_name(name):
-                    self._own(descriptor, name, stat)
-                    continue
-                elif not name.isascii() and not _is_utf8(name):
-                    self._scanner.problems.add(path, NOT_UTF8)
-                    present.add(path)
-                    continue
-                is_folder = kind_of(stat) is Kind.FOLDER
-                if self._scanner.ignore.here(path, name, folder=is_folder):
-                    if known is not None:
-                        self._scanner.known.forget(path)  # a new rule hides it
-                    continue
-                present.add(path)
-                if is_folder:
+                if self._examine(descriptor, path, stat, known):
                     folders.append(path)
-                if path not in settling:
-                    self._look(descriptor, name, path, stat)
         folders.reverse()
         self._folders += folders
+
+    def _examine(
+        self, descriptor: int, path: str, stat: os.stat_result, known: Observed | None
+    ) -> bool:
+        """Look at an entry that may be news; True if it is a folder to descend into."""
+        scanner = self._scanner
+        name = path.rpartition("/")[2]
+        is_folder = kind_of(stat) is Kind.FOLDER
+        if known is not None and known.kind is Kind.FOLDER and is_folder:
+            self._present.add(path)
+            if stat.st_ino != known.signature.inode:
+                scanner.handle(path, folder_found(stat))
+            return True
+        if known is None and is_own_name(name):
+            self._own(descriptor, name, stat)
+            return False
+        if not name.isascii() and not _is_utf8(name):
+            scanner.problems.add(path, NOT_UTF8)
+            self._present.add(path)
+            return False
+        if scanner.ignore.here(path, name, folder=is_folder):
+            if known is not None:
+                scanner.known.forget(path)  # a new rule hides it
+            return False
+        self._present.add(path)
+        if path not in scanner.settling:
+            self._look(descriptor, name, path, stat)
+        return is_folder
 
     def _own(self, descriptor: int, name: str, stat: os.stat_result) -> None:
         if self._remove_stale and name.endswith(".tmp") and stat.st_ctime_ns < self._started_ns:

@@ -36,12 +36,8 @@ from .ground import Ground, Refuse
 from .outcome import outcome_of
 from .paths import Root, UnsafePath, check_path, link_stays_inside, split
 from .publish import Place, Publisher, Raced
-from .reading import (
-    is_executable,
-    same_file,
-    signature_of,
-)
 from .scanner import Scanner
+from .signature import is_executable, same_file, signature_of
 from .staging import Staged, Staging, discard
 
 __all__ = ["Writer"]

@@ -59,7 +59,10 @@ class Dialer:
         if self._links.is_cut(effect.member):
             return "cut"
         try:
-            await self._transport.dial(effect.address, effect.member, effect.certificate)
+            async with asyncio.timeout(effect.patience):
+                await self._transport.dial(effect.address, effect.member, effect.certificate)
         except LinkError as error:
             return str(error)
+        except TimeoutError:
+            return "no answer in time"
         return "cut" if self._links.is_cut(effect.member) else ""

@@ -43,6 +43,15 @@ class Hands:
         self.reception = reception
         self.bulletin = bulletin
 
+    def hold_back(self, waiting_bytes: int, limit_bytes: int) -> None:
+        """Let content arrive no faster than the disk takes it."""
+        waiting = waiting_bytes + self.folder.queued_bytes
+        if waiting > limit_bytes:
+            self.links.pause_bulk(True)
+        elif waiting <= limit_bytes // 2:
+            self.links.pause_bulk(False)
+        self.links.forget_message()
+
     def perform(self, effect: Effect) -> None:
         """Begin what the peer asks for."""
         match effect:

@@ -41,7 +41,7 @@ from .listening import Reach, listen
 from .mind import MakeMind, Mind, make_peer
 from .options import NodeConfig, NodeOptions
 from .reception import Reception
-from .recovery import wait_for_store
+from .recovery import NodeBroken, wait_for_store
 from .serving import Serving
 from .spawn import spawner
 from .timers import Timers
@@ -52,12 +52,6 @@ __all__ = ["Node", "NodeBroken"]
 LOG = logging.getLogger(__name__)
 DEFAULT_OPTIONS = NodeOptions()
 DEFAULT_CONFIG = NodeConfig()
-
-
-class NodeBroken(MeerkatError):
-    """Meerkat met a bug and stopped, to be safe. Your files and the store are in order."""
-
-    exit_code = 70  # EX_SOFTWARE of sysexits.h
 
 
 MakeTransport = Callable[[TlsIdentity, LinkListener], Transport]
@@ -126,7 +120,7 @@ class Node:
             self._pause(error)
         except Exception as error:
             self._break(error)
-        self._hold_back()
+        self._hands.hold_back(self._inbox.bulk_bytes, self._config.storing_bytes)
         self._busy = bool(self._inbox) and self._mind is not None
         if self._busy:
             self._loop.call_soon(self._turn)
@@ -137,16 +131,6 @@ class Node:
             yield event
             if isinstance(event, FilesObserved):
                 self._hands.folder.decided(event)
-
-    def _hold_back(self) -> None:
-        """Content arrives no faster than the disk takes it."""
-        hands = self._hands
-        waiting = self._inbox.bulk_bytes + hands.folder.queued_bytes
-        if waiting > self._config.storing_bytes:
-            hands.links.pause_bulk(True)
-        elif waiting <= self._config.storing_bytes // 2:
-            hands.links.pause_bulk(False)
-        hands.links.forget_message()
 
     def _on_broken_link(self, link: Any, reason: str) -> None:
         LOG.warning("link %d broke the rules: %s", link, reason)
@@ -298,6 +282,8 @@ class Node:
 
     def status(self) -> Status:
         """Everything a person can be told, with the problems of folder and store."""
+        if self._failure is not None:
+            raise self._failure
         status = self._mind.status() if self._mind else self._last_status
         if status is None:
             raise NotRunning("Meerkat is starting or stopping; ask again.")

@@ -223,7 +223,8 @@ class MemoryFolder:
             return JobResult(job.ticket, Outcome.CORRUPT)
         for folder in ancestors(job.path):
             self.make_folder(folder)
-        node = Node(job.kind, data, job.executable, self._tick(), self._clock)
+        executable = job.executable and job.kind is Kind.FILE
+        node = Node(job.kind, data, executable, self._tick(), self._clock)
         return self._publish(job.ticket, job.path, node)
 
     def _blocked(self, path: str) -> bool:

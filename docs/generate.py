@@ -1,0 +1,251 @@
+"""Writes into the pages what is said in the code: help texts, tables of messages, limits, errors.
+
+``python docs/generate.py`` brings the pages up to date; ``tests/test_docs.py`` fails if they are not.
+A page marks such a part with ``<!-- generated: NAME -->`` and ``<!-- end -->``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+from click.testing import CliRunner
+from meerkat import errors
+from meerkat.cli import main as command_line
+from meerkat.cli import options as cli_options
+from meerkat.cli.printing import Printing
+from meerkat.control import schema
+from meerkat.core import (
+    actions,
+    blobs,
+    chunks,
+    door,
+    local,
+    log,
+    messages,
+    mesh,
+    operation,
+    planner,
+    sync,
+    text_file,
+    tree,
+    wire,
+)
+from meerkat.folder.ignore import DEFAULT_RULES
+from meerkat.node.node import NodeBroken
+from meerkat.node.options import DEFAULT_PORT
+from meerkat.transport.door import DoorOptions
+from meerkat.transport.options import TransportOptions
+
+__all__ = ["MARK", "PAGES", "PARTS", "commands", "render"]
+
+DOCS = Path(__file__).resolve().parent
+PAGES = (DOCS / "guide.md", DOCS / "protocol.md")
+MARK = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+WIDTH = 78  # of help texts, as on a terminal of 80 columns
+
+
+def render(page: str) -> str:
+    """The page with every generated part as the code says now."""
+    return MARK.sub(lambda found: found[1] + PARTS[found[2]]() + found[3], page)
+
+
+def commands() -> list[str]:
+    """The subcommands, in the order of the help."""
+    return list(command_line.COMMANDS)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def _sentences(text: str | None) -> str:
+    """A docstring in one line, in Markdown."""
+    return " ".join((text or "").split()).replace("``", "`").replace("|", "\\|")
+
+
+# --- The command line ---
+
+
+def _help(*arguments: str) -> str:
+    result = CliRunner().invoke(
+        command_line.cli,
+        [*arguments, "--help"],
+        prog_name="meerkat",
+        obj=Printing(),
+        terminal_width=WIDTH,
+    )
+    assert result.exit_code == 0, result.output
+    return "```text\n" + result.output.rstrip() + "\n```\n"
+
+
+def _errors() -> str:
+    classes = [getattr(errors, name) for name in errors.__all__]
+    rows = [
+        (f"`{one.__name__}`", str(one.exit_code), _sentences(one.__doc__))
+        for one in sorted([*classes, NodeBroken], key=lambda one: (one.exit_code, one.__name__))
+    ]
+    return _table(("error", "exit code", "what it says"), rows)
+
+
+def _rules() -> str:
+    return "```text\n" + "\n".join(DEFAULT_RULES) + "\n```\n"
+
+
+# --- Messages and actions ---
+
+
+def _number(value: int) -> str:
+    for power in (63, 53):
+        if value == 2**power - 1:
+            return f"2^{power}−1"
+    return f"{value:,}"
+
+
+def _bytes(count: int) -> str:
+    for size, unit in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
+        if count >= size and count % size == 0:
+            return f"{count // size:,} {unit}"
+    return f"{count:,} bytes"
+
+
+def _length(kind: Any, noun: str) -> str:
+    low, high = kind.min_length, kind.max_length
+    if low is not None and low == high:
+        return f"{low} {noun}"
+    return f"{noun}, at most {high:,}" if high else noun
+
+
+def _kind(kind: Any) -> str:
+    match kind:
+        case msgspec.inspect.BytesType():
+            return _length(kind, "bytes")
+        case msgspec.inspect.StrType():
+            return _length(kind, "characters")
+        case msgspec.inspect.IntType(ge=low, le=high):
+            return f"{_number(low)} to {_number(high)}" if high is not None else "a number"
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.TupleType(item_types=items):
+            return "(" + ", ".join(_kind(item) for item in items) + ")"
+        case msgspec.inspect.VarTupleType(item_type=item, max_length=most):
+            return f"list of {_kind(item)}; at most {most:,}" if most else f"list of {_kind(item)}"
+        case msgspec.inspect.StructType(cls=cls):
+            return cls.__name__
+    raise TypeError(f"no words for {kind}")
+
+
+def _struct(cls: Any) -> tuple[str, ...]:
+    info = msgspec.inspect.type_info(cls)
+    assert isinstance(info, msgspec.inspect.StructType)
+    fields = "<br>".join(f"`{one.name}`: {_kind(one.type)}" for one in info.fields)
+    tag = "–" if info.tag is None else str(info.tag)
+    return tag, f"`{cls.__name__}`", fields, _sentences(cls.__doc__)
+
+
+STRUCT_HEAD = ("tag", "name", "fields, in order", "what it says")
+
+
+def _messages() -> str:
+    classes = [*get_args(messages.Message), messages.AddressEntry]
+    return _table(STRUCT_HEAD, (_struct(one) for one in classes))
+
+
+def _actions() -> str:
+    classes = [*get_args(actions.Action), actions.Body, actions.Cover]
+    return _table(STRUCT_HEAD, (_struct(one) for one in classes))
+
+
+def _members() -> str:
+    return _table(STRUCT_HEAD, (_struct(one) for one in (actions.Opened, actions.MemberAdded)))
+
+
+def _knocks() -> str:
+    return _table(STRUCT_HEAD, (_struct(one) for one in (door.Knock, door.Welcome)))
+
+
+def _kinds() -> str:
+    rows = ((str(kind.value), f"`{kind.name}`") for kind in operation.OperationKind)
+    return _table(("number", "kind"), rows)
+
+
+# --- Limits ---
+
+
+def _limits() -> str:
+    return _table(("what", "limit", "where"), _limit_rows())
+
+
+def _limit_rows() -> Iterator[tuple[str, str, str]]:
+    link, knock, cut = TransportOptions(), DoorOptions(), chunks.ChunkConfig()
+    pace, who, asked = sync.SyncConfig(), mesh.MeshConfig(), blobs.BlobsConfig()
+    yield "an operation", _bytes(operation.MAX_OPERATION_BYTES), "`core/operation.py`"
+    yield "a payload, inflated", _bytes(actions.MAX_PAYLOAD_BYTES), "`core/actions.py`"
+    yield "payload that is deflated", f"above {actions.COMPRESS_ABOVE} bytes", "`core/actions.py`"
+    yield "sequence, Lamport, sizes", "below 2^53", "`core/operation.py`"
+    ahead = f"at most {log.LogConfig().lamport_ahead:,} ahead of everything seen"
+    yield "Lamport of an operation", ahead, "`core/log.py`"
+    yield "a path", f"{tree.MAX_PATH_BYTES:,} bytes of UTF-8", "`core/tree.py`"
+    yield "a live text, when it is made here", _bytes(text_file.MAX_TEXT_BYTES), "`core/text_file.py`"
+    yield "a live text's first content", _bytes(tree.MAX_TEXT_BYTES), "`core/tree.py`"
+    yield "a body's share of one action", _bytes(local.PART_BYTES), "`core/local.py`"
+    yield "a blob's list of chunks", _bytes(tree.MAX_CHUNK_LIST_BYTES), "`core/tree.py`"
+    sizes = f"{_bytes(cut.min_bytes)} / {_bytes(cut.average_bytes)} / {_bytes(cut.max_bytes)}"
+    yield "a chunk: least, average, most", sizes, "`core/chunks.py`"
+    yield "a frame, live or bulk", _bytes(wire.MAX_FRAME_BYTES), "`core/wire.py`"
+    yield "heads in a message", f"{messages.MAX_HEADS:,}", "`core/messages.py`"
+    yield "operations in a message", f"{messages.MAX_OPERATIONS:,}", "`core/messages.py`"
+    yield "an answer with operations", _bytes(pace.slice_bytes), "`core/sync.py`"
+    yield "chunks asked for in a message", f"{messages.MAX_CHUNKS:,}", "`core/messages.py`"
+    window = f"{_bytes(asked.window_bytes)} at first, {_bytes(asked.window_max_bytes)} at most"
+    yield "content asked for and not here yet", window + ", a link", "`core/blobs.py`"
+    jobs = planner.PlannerConfig()
+    yield "jobs the folder has at once", f"{jobs.jobs_count:,}", "`core/planner.py`"
+    yield "addresses of one author", f"{who.addresses_count}", "`core/mesh.py`"
+    yield "authors known by hearsay", f"{who.authors_count:,}", "`core/mesh.py`"
+    yield "live frames waiting for one link", _bytes(link.live_outbox_bytes), "`transport/options.py`"
+    yield "bulk frames waiting for one link", _bytes(link.bulk_outbox_bytes), "`transport/options.py`"
+    yield "a knock", _bytes(knock.max_request_bytes), "`transport/door.py`"
+    yield "wrong proofs that cost an invitation", f"{door.MAX_GUESSES}", "`core/door.py`"
+    yield "uses of an invitation, by default", f"{cli_options.USES}", "`cli/options.py`"
+    yield "heads are sent at least every", f"{pace.beat:g} s", "`core/sync.py`"
+    yield "an unanswered request is repeated after", f"{pace.request_timeout:g} s", "`core/sync.py`"
+    yield "a connection says hello within", f"{who.hello_timeout:g} s", "`core/mesh.py`"
+    yield "silence before a ping; wait for its answer", (
+        f"{link.keepalive:g} s; {link.keepalive_timeout:g} s"
+    ), "`transport/options.py`"
+    yield "port for links, if free", f"{DEFAULT_PORT}", "`node/options.py`"
+    yield "a line on the control socket", _bytes(schema.MAX_LINE), "`control/schema.py`"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "errors": _errors,
+    "ignored": _rules,
+    "messages": _messages,
+    "actions": _actions,
+    "membership": _members,
+    "door": _knocks,
+    "kinds": _kinds,
+    "limits": _limits,
+    "help": lambda: _help(),
+    **{f"help {name}": (lambda name=name: _help(name)) for name in commands()},  # type: ignore[misc]
+}
+
+
+def main() -> None:
+    """Bring all pages up to date."""
+    for page in PAGES:
+        before = page.read_text(encoding="utf-8")
+        after = render(before)
+        if after != before:
+            page.write_text(after, encoding="utf-8")
+            sys.stdout.write(f"{page.name} is up to date again\n")
+
+
+if __name__ == "__main__":
+    main()
