@@ -25,6 +25,7 @@ from meerkat.core.actions import (
 from meerkat.core.edits import Edit
 from meerkat.core.ids import ContentHash
 from meerkat.core.local import pack_chunks
+from meerkat.core.operation import decode_operation
 from meerkat.core.tree import File, Version, version_id
 from tests.core.replicas import Party, exchange, make_pool, make_reader
 
@@ -166,7 +167,8 @@ def deliver_somehow(reader: Party, operations: list[bytes], order: Random) -> No
         while at < len(shuffled):
             size = order.randint(1, 8)
             batch = shuffled[at : at + size]
-            reader.take(order.choices(batch, k=len(batch)) + batch)
+            batch = order.choices(batch, k=len(batch)) + batch
+            reader.take(sorted(batch, key=lambda data: decode_operation(data).sequence))
             at += size
 
 

@@ -79,6 +79,9 @@ def _refine(
     a, b = old[start:end], new[first:last]
     head = _common_prefix(a, b)
     tail = _common_suffix(a[head:], b[head:])
+    if pattern is _LINE:  # whole lines: half a line compares equal to no other
+        head = a.rfind("\n", 0, head) + 1
+        tail = _whole_lines(a, b, tail)
     a, b = a[head : len(a) - tail], b[head : len(b) - tail]
     start += head
     first += head
@@ -100,6 +103,15 @@ def _refine(
         gaps = _compare_tokens(tokens_a, tokens_b, work)
     for i, j, k, m in gaps:
         yield start + at_a[i], start + at_a[j], first + at_b[k], first + at_b[m]
+
+
+def _whole_lines(a: str, b: str, tail: int) -> int:
+    """A common end, without the line that it begins in the middle of."""
+    at_a, at_b = len(a) - tail, len(b) - tail
+    if not tail or (a[at_a - 1 : at_a] in ("", "\n") and b[at_b - 1 : at_b] in ("", "\n")):
+        return tail
+    end = a.find("\n", at_a) + 1
+    return len(a) - end if end else 0
 
 
 def _compare_tokens(a: list[str], b: list[str], work: _Work) -> Iterator[_Span]:
