@@ -13,7 +13,7 @@ from tests.simulation.invariants import check_all
 from tests.simulation.users import Users
 
 # Seeds that once failed; what they found is in the commit that fixed it.
-REGRESSIONS: tuple[int, ...] = ()
+REGRESSIONS = (57, 78, 79, 95, 569, 780, 861, 870, 1105, 1186, 1216)
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import TypeVar
 
 from meerkat.core.edits import Edit
 from meerkat.core.events import TextEdited
@@ -17,6 +18,8 @@ from meerkat.core.ids import FileId, VersionId
 from meerkat.testing.simulator import SimulatedPeer, Simulator
 
 from tests.simulation.tokens import Marks, binary_of, marks_in, marks_in_folder, text_of
+
+T = TypeVar("T")
 
 PLACES = ("a.txt", "b.txt", "c.bin", "d/a.txt", "d/e.txt", "d/g/h.txt", "x", "x/y.txt", "z/b.txt")
 FOLDERS = ("d", "d/g", "x", "z", "new", "new/deep")
@@ -55,15 +58,20 @@ class Users:
         """A random deed at this peer's folder; the scanner looks a moment later."""
         weights = [weight for weight, _ in self._deeds]
         deed = self.rng.choices([deed for _, deed in self._deeds], weights)[0]
-        before = marks_in_folder(one.folder)
-        words = deed(one)
-        after = marks_in_folder(one.folder)
+        words = self.watch(one, lambda: deed(one))
         if words:
             self.note(one, words)
+        self.simulator.look(one, delay=self.rng.choice((0.002, 0.02, 0.2)))
+
+    def watch(self, one: SimulatedPeer, deed: Callable[[], T]) -> T:
+        """Note what a deed at this folder wrote, and what its doer saw and removed."""
+        before = marks_in_folder(one.folder)
+        result = deed()
+        after = marks_in_folder(one.folder)
         self.written |= (after - before).keys()
         self.removed |= (before - after).keys()
         self._forget_typing(one)
-        self.simulator.look(one, delay=self.rng.choice((0.002, 0.02, 0.2)))
+        return result
 
     def _forget_typing(self, one: SimulatedPeer) -> None:
         """Whoever removes a file has seen what they themselves typed in it, on disk or not yet."""

@@ -174,22 +174,21 @@ class Blobs:
         for version, chunks in contents:
             offset = 0
             for chunk in chunks:
-                place = version + offset.to_bytes(8, "big") + chunk.length.to_bytes(4, "big")
-                items.append((bytes(chunk.hash), place))
+                place = offset.to_bytes(8, "big") + chunk.length.to_bytes(4, "big")
+                items.append((chunk.hash + version, place))
                 offset += chunk.length
         if items:
             self._store.put_many(Table.CHUNK, items)
 
     def locate(self, chunk: ContentHash) -> Location | None:
         """Where a chunk should be in the folder; whoever reads it checks."""
-        value = self._store.get(Table.CHUNK, chunk)
-        if value is None:
-            return None
-        places = self._disk.places_of(value[:16])
-        if not places:
-            return None
-        offset, length = int.from_bytes(value[16:24], "big"), int.from_bytes(value[24:], "big")
-        return Location(places[0], offset, length)
+        for key, value in list(self._store.scan(Table.CHUNK, chunk)):
+            places = self._disk.places_of(key[ContentHash.SIZE :])
+            if places:
+                offset, length = int.from_bytes(value[:8], "big"), int.from_bytes(value[8:], "big")
+                return Location(places[0], offset, length)
+            self._store.delete(Table.CHUNK, key)  # indexed again should it come back
+        return None
 
     # -- links -----------------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ class Disk:
         self._store = store
         self.entries: dict[str, DiskEntry] = {}
         self.intents: dict[str, Intent] = {}
+        self.doubts: dict[str, Intent] = {}  # intents of an earlier life: carried out or not
         self.content_bytes = 0
         self.placed: set[tuple[bytes, bytes]] = set()  # (file, version) that newly stand here
         self._changed: set[str] = set()
@@ -105,7 +106,7 @@ class Disk:
             if row.entry is not None:
                 self._note(key.decode(), row.entry)
             if row.intent is not None:
-                self.intents[key.decode()] = row.intent
+                self.doubts[key.decode()] = row.intent
         self.placed.clear()
 
     def flush(self) -> None:
@@ -113,7 +114,8 @@ class Disk:
         puts: list[tuple[bytes, bytes]] = []
         gone: list[bytes] = []
         for path in sorted(self._changed):
-            row = _Row(self.entries.get(path), self.intents.get(path))
+            intent = self.intents.get(path) or self.doubts.get(path)
+            row = _Row(self.entries.get(path), intent)
             if row.entry is None and row.intent is None:
                 gone.append(path.encode())
             else:
@@ -149,6 +151,11 @@ class Disk:
         """The job ended, one way or the other."""
         if self.intents.pop(path, None) is not None:
             self._changed.add(path)
+
+    def resolve(self) -> None:
+        """The whole folder was seen: what an earlier life intended matters no more."""
+        self._changed.update(self.doubts)
+        self.doubts.clear()
 
     def places_of(self, version: bytes) -> list[str]:
         """Where a version stands, sorted."""

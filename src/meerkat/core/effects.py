@@ -17,6 +17,7 @@ __all__ = [
     "InvitationMade",
     "Notify",
     "Perform",
+    "ReportFile",
     "ScanFolder",
     "Send",
     "ServeChunks",
@@ -84,6 +85,13 @@ class ScanFolder:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportFile:
+    """Read a path and report it as seen, chunks and all, though it did not change."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServeChunks:
     """Read chunks off the disk, check them and send them on a link's bulk stream, in order.
 
@@ -138,6 +146,7 @@ Effect = (
     | StartTimer
     | Perform
     | ScanFolder
+    | ReportFile
     | ServeChunks
     | StoreChunk
     | InvitationMade

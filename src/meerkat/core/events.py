@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NewType
 
 from .edits import Edit
-from .files import JobResult, PrepareResult, Seen
+from .files import JobResult, Observed, PrepareResult, Seen
 from .ids import AuthorId, ContentHash, FileId, MemberId, VersionId
 from .messages import Message
 
@@ -105,11 +105,15 @@ class TimerExpired:
 
 @dataclass(frozen=True, slots=True)
 class FilesObserved:
-    """The folder found changes. ``moved`` pairs (old path, new path)."""
+    """The folder found changes. ``moved`` pairs (old path, new path).
+
+    ``touched``: the same content as known, under a new signature.
+    """
 
     seen: tuple[Seen, ...] = ()
     gone: tuple[str, ...] = ()
     moved: tuple[tuple[str, str], ...] = ()
+    touched: tuple[tuple[str, Observed], ...] = ()
     scan_complete: bool = False
 
 

@@ -29,6 +29,7 @@ class Id(bytes):
         ValueError: if the length is not the class's ``SIZE``.
     """
 
+    __slots__ = ()
     SIZE: ClassVar[int] = 32
 
     def __new__(cls, value: bytes) -> Self:
@@ -50,21 +51,31 @@ class Id(bytes):
 class PoolId(Id):
     """A pool: the BLAKE3 hash of its first operation's public facts (founder key and a nonce)."""
 
+    __slots__ = ()
+
 
 class MemberId(Id):
     """A person's Ed25519 public key (RFC 8032): who may be here, and whom TLS authenticates."""
+
+    __slots__ = ()
 
 
 class AuthorId(Id):
     """An installation's Ed25519 public key: who signs operations. A member may have several."""
 
+    __slots__ = ()
+
 
 class OperationHash(Id):
     """BLAKE3 of an operation's signed bytes and signature: what the next operation chains to."""
 
+    __slots__ = ()
+
 
 class ContentHash(Id):
     """BLAKE3 of some content: a chunk, a manifest or a whole file."""
+
+    __slots__ = ()
 
     @classmethod
     def of(cls, content: bytes | bytearray | memoryview) -> ContentHash:
@@ -75,10 +86,12 @@ class ContentHash(Id):
 class FileId(Id):
     """A file whatever its path: 16 bytes derived from where and how it was born."""
 
+    __slots__ = ()
     SIZE = 16
 
 
 class VersionId(Id):
     """One version of a file's content: 16 bytes derived from the operation that wrote it."""
 
+    __slots__ = ()
     SIZE = 16

@@ -28,7 +28,7 @@ from .actions import (
 from .chunks import Chunk
 from .diff import diff
 from .disk import Disk, DiskEntry, entry_of
-from .edits import transform
+from .edits import Edit, transform
 from .events import FilesObserved
 from .files import BlobContent, Kind, Observed, Seen, Symlink, TextContent
 from .ids import ContentHash
@@ -72,6 +72,7 @@ class LocalChanges:
         self._bases = bases  # version -> its text before edits that the disk does not hold yet
         self._actions: list[Action] = []
         self._fresh: dict[str, bool] = {}  # touched paths: are the bytes the version's new state?
+        self.unread: set[str] = set()  # paths that the folder should report in full
         self.dirty: set[str] = set()  # paths whose content must be looked at by the planner
 
     def observe(self, event: FilesObserved, wall: float) -> bool:
@@ -88,7 +89,13 @@ class LocalChanges:
         for path in sorted(event.gone, reverse=True):  # what is inside a folder first
             self._one_at_a_time((path,), wall)
             self._gone(path)
+        for path, observed in event.touched:
+            entry = self._disk.get(path)
+            if entry is not None and _is_same(entry, observed):
+                self._disk.put(path, _resigned(entry, observed))
         self._finish(wall)
+        if event.scan_complete:
+            self._disk.resolve()
         return self._replica.log.heads[self._replica.log.author] > before
 
     def _one_at_a_time(self, paths: tuple[str, ...], wall: float) -> None:
@@ -122,9 +129,14 @@ class LocalChanges:
             return
         if self._adopt(seen):
             return
+        if isinstance(seen.content, BlobContent) and not seen.content.chunks:
+            self.unread.add(seen.path)  # a large file that was moved: its chunks were not asked for
+            return
         if observed.kind is Kind.FOLDER:
             self._new_folder(seen.path, entry, observed)
         elif entry is None or entry.kind == Kind.FOLDER.value:
+            if entry is not None:  # what stood in it is gone, and says so itself
+                self._drop_folder(seen.path)
             self._new_file(seen)
         else:
             self._changed(seen, entry)
@@ -132,11 +144,11 @@ class LocalChanges:
     def _adopt(self, seen: Seen) -> bool:
         """Whether this is what the pool wants there, or what we were about to put there."""
         path, observed = seen.path, seen.observed
-        intent = self._disk.intents.get(path)
-        if intent is not None and intent.digest == observed.digest and intent.version:
-            self._disk.put(path, entry_of(observed, intent.file, intent.version, intent.at))
-            self.dirty.add(path)
-            return True
+        for intent in (self._disk.intents.get(path), self._disk.doubts.get(path)):
+            if intent is not None and intent.digest == observed.digest and intent.version:
+                self._disk.put(path, entry_of(observed, intent.file, intent.version, intent.at))
+                self.dirty.add(path)
+                return True
         view = self._replica.view
         shown = view.files.get(path)
         if observed.kind is Kind.FOLDER:
@@ -210,6 +222,13 @@ class LocalChanges:
         current = self._replica.texts.load(version).text
         base = self._base(entry, version, current)
         edits = diff(base, new.text)
+        doubt = self._disk.doubts.get(seen.path)
+        if doubt is not None and doubt.version == version.id:
+            # A job may have put this there just before we died, so the program may have seen it.
+            other = self._replica.texts.text_at(version, doubt.at)
+            fewer = diff(other, new.text)
+            if _weight(fewer) < _weight(edits):
+                base, edits = other, fewer
         if base is not current and base != current:
             edits = transform(edits, diff(base, current))
         for update in self._replica.texts.edit(version, edits) if edits else ():
@@ -263,17 +282,25 @@ class LocalChanges:
         if entry is None:
             return
         if entry.kind == Kind.FOLDER.value:
-            record = self._replica.tree.folders.get(path)
-            if record is not None and record.live:
-                self._actions.append(DropFolder(path, tuple(sorted(record.touches.items()))))
-        elif self._wanted_at(path, entry):
+            self._drop_folder(path)
+        elif self._is_last(path, entry):
             self._drop(entry)
         self._disk.remove(path)
         self._mark(path)
 
-    def _wanted_at(self, path: str, entry: DiskEntry) -> bool:
-        """Whether the pool still shows there what stood there. If not, it is gone already."""
-        return self._replica.view.place_of(entry.file, entry.version) == path
+    def _drop_folder(self, path: str) -> None:
+        record = self._replica.tree.folders.get(path)
+        if record is not None and record.live:
+            self._actions.append(DropFolder(path, tuple(sorted(record.touches.items()))))
+
+    def _is_last(self, path: str, entry: DiskEntry) -> bool:
+        """Whether what stood there goes with it. Not if the pool shows it elsewhere and it stands
+        there, too: then we moved it ourselves.
+        """
+        place = self._replica.view.place_of(entry.version)
+        return place == path or (
+            place is not None and self._disk.places_of(entry.version) == [path]
+        )
 
     def _drop(self, entry: DiskEntry) -> None:
         _, version = self._replica.tree.find(entry.file, entry.version)
@@ -290,11 +317,12 @@ class LocalChanges:
             # one: it keeps its identity and history.
             self._gone(old)
             return False
-        if not self._wanted_at(old, entry):
+        place = self._replica.view.place_of(entry.version)
+        if place is None or place == new or not self._is_last(old, entry):
             self._disk.remove(old)
             self._mark(old)
             return False
-        if not self._replica.view.files[old].main and not self._alone(entry):
+        if not self._replica.view.files[place].main and not self._alone(entry):
             self._gone(old)  # a second version gets a name, and a life, of its own
             return False
         self._actions.append(MoveFile(entry.file, new))
@@ -313,6 +341,10 @@ class LocalChanges:
 def _is_same(entry: DiskEntry, observed: Observed) -> bool:
     mode = entry.executable == observed.executable or observed.kind is not Kind.FILE
     return entry.kind == observed.kind.value and entry.digest == observed.digest and mode
+
+
+def _weight(edits: Sequence[Edit]) -> int:
+    return sum(edit.deleted + len(edit.inserted) for edit in edits)
 
 
 def _resigned(entry: DiskEntry, observed: Observed) -> DiskEntry:

@@ -47,6 +47,7 @@ class Admission:
 
     admitted: list[Operation] = field(default_factory=list)
     present: list[tuple[AuthorId, int]] = field(default_factory=list)  # these, and doubles of ours
+    offered: list[tuple[AuthorId, int]] = field(default_factory=list)  # whoever sent it has these
     gaps: set[AuthorId] = field(default_factory=set)  # operations before these are missing
     strangers: set[AuthorId] = field(default_factory=set)  # not in the roster (yet)
     forks: set[AuthorId] = field(default_factory=set)  # signed two different ones
@@ -129,6 +130,7 @@ class Log:
                 result.refused += 1
                 continue
             runs.setdefault(operation.author, []).append(operation)
+            result.offered.append(operation.id)
         for author, run in runs.items():
             self._admit_run(author, run, result)
         return result

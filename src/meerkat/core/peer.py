@@ -19,6 +19,7 @@ from .effects import (
     Effect,
     Notify,
     Perform,
+    ReportFile,
     ScanFolder,
     Send,
     StartTimer,
@@ -367,7 +368,7 @@ class Peer:
 
     def _on_operations(self, link: LinkId, message: Operations) -> list[Effect]:
         result = self._log.admit(message.operations)
-        self._sync.on_operations(link, result.present, answer=message.answer)
+        self._sync.on_operations(link, result, answer=message.answer)
         effects = self._sync.relay(result.admitted, link)
         if result.forks:
             names = ", ".join(self._roster.name_of(one) for one in sorted(result.forks))
@@ -383,7 +384,9 @@ class Peer:
         for path in paths + [one for pair in event.moved for one in pair]:
             self._planner.look_again(path)
         self._scanned = self._scanned or event.scan_complete
-        return self._push_own(before)
+        unread = [ReportFile(path) for path in sorted(self._local.unread)]
+        self._local.unread.clear()
+        return [*unread, *self._push_own(before)]
 
     def _push_own(self, before: int) -> list[Effect]:
         last = self._log.heads[self.author]

@@ -208,7 +208,7 @@ class Planner:
         return self._move(path, aside, entry)
 
     def _wanted_elsewhere(self, path: str, entry: DiskEntry) -> str | None:
-        place = self._replica.view.place_of(entry.file, entry.version)
+        place = self._replica.view.place_of(entry.version)
         if place is None or place == path:
             return None
         other = self._disk.get(place)
@@ -239,7 +239,7 @@ class Planner:
             for source in self._disk.places_of(version.id):
                 if source in self._busy:
                     return self._wait(path)
-                if self._replica.view.place_of(shown.file, version.id) != source:
+                if self._replica.view.place_of(version.id) != source:
                     held = self._disk.entries[source]
                     return self._move(source, path, held)
         elif entry.version != version.id and self._wanted_elsewhere(path, entry) is not None:

@@ -36,7 +36,7 @@ class Table(Enum):
     TEXT = "text"  # VersionId -> snapshot of a live text
     TEXT_LOG = "text_log"  # VersionId + Lamport + AuthorId + sequence -> b"": edits of a text
     MANIFEST = "manifest"  # ContentHash of a blob -> its manifest
-    CHUNK = "chunk"  # ContentHash of a chunk -> where the folder holds it
+    CHUNK = "chunk"  # ContentHash of a chunk + VersionId that has it -> offset and length
     MEMBER = "member"  # MemberId -> the roster's record
     AUTHOR = "author"  # AuthorId -> what is known of an author (member, seen heads, forks)
     ADDRESS = "address"  # AuthorId -> addresses where it was met

@@ -18,7 +18,7 @@ from .effects import Effect, Send, StartTimer
 from .events import LinkId
 from .heads import Heads, Range
 from .ids import AuthorId
-from .log import Log
+from .log import Admission, Log
 from .messages import HaveHeads, HeadEntry, Operations, WantOperations
 from .operation import Operation
 
@@ -107,15 +107,13 @@ class Sync:
         state.sent.merge(ends)
         return [Send(link, Operations(tuple(found), answer=True))]
 
-    def on_operations(
-        self, link: LinkId, present: list[tuple[AuthorId, int]], *, answer: bool
-    ) -> None:
+    def on_operations(self, link: LinkId, result: Admission, *, answer: bool) -> None:
         """Operations arrived: the sender has them. What an answer left out is asked for again."""
         state = self._links.get(link)
         if state is None:
             return
-        for author, sequence in present:
-            state.theirs.advance(author, sequence)
+        state.theirs.merge(result.offered)  # also what we could not admit: it has that
+        for author, sequence in result.present:
             asked = state.asked.get(author)
             if asked is not None and sequence >= asked.last:
                 del state.asked[author]

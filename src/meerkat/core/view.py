@@ -75,10 +75,10 @@ class View:
     def __init__(self, name_of: Callable[[AuthorId], str]) -> None:
         self._name_of = name_of
         self.files: dict[str, Shown] = {}
-        self.places: dict[bytes, dict[bytes, str]] = {}  # file -> version -> path
+        self._places: dict[bytes, str] = {}  # version -> path
         self.changed: set[str] = set()
         self._claims: dict[bytes, _Claim] = {}
-        self._claimants: dict[str, set[bytes]] = {}
+        self._claimants: dict[str, tuple[bytes, ...]] = {}  # path -> files; nearly always one
         self._folders: dict[str, int] = {}  # folder -> how many things need it
         self._kept: set[str] = set()  # folders with a live record
         self._crowded: dict[str, list[tuple[str, Shown]]] = {}  # groups that show more than one
@@ -121,9 +121,9 @@ class View:
             key=lambda one: one[:2],
         )
 
-    def place_of(self, file: bytes, version: bytes) -> str | None:
+    def place_of(self, version: bytes) -> str | None:
         """Where a version is shown, if it is."""
-        return self.places.get(file, {}).get(version)
+        return self._places.get(version)
 
     # -- changing --------------------------------------------------------------------------
 
@@ -147,7 +147,8 @@ class View:
                 self._leave(old.path, file)
             self._enter(path, file)
         elif old.versions == versions and old.order == order:
-            self.changed.update(self.places.get(file, {}).values())
+            places = (self._places.get(version) for version, *_ in versions)
+            self.changed.update(place for place in places if place is not None)
             return
         self._stale.add(path)
 
@@ -174,18 +175,18 @@ class View:
                 self._regroup(group)
 
     def _enter(self, path: str, file: bytes) -> None:
-        claimants = self._claimants.setdefault(path, set())
+        claimants = self._claimants.get(path, ())
         if not claimants:
             for folder in ancestors(path):
                 self._need(folder, 1)
             self._stale |= self._wanted.get(path, set())
-        claimants.add(file)
+        self._claimants[path] = (*claimants, file)
 
     def _leave(self, path: str, file: bytes) -> None:
-        claimants = self._claimants[path]
-        claimants.discard(file)
-        if not claimants:
-            del self._claimants[path]
+        claimants = tuple(one for one in self._claimants.pop(path) if one != file)
+        if claimants:
+            self._claimants[path] = claimants
+        else:
             for folder in ancestors(path):
                 self._need(folder, -1)
             self._stale |= self._wanted.get(path, set())
@@ -216,7 +217,7 @@ class View:
             placed.append((path, Shown(file, version, main)))
         for path, shown in placed:
             self.files[path] = shown
-            self.places.setdefault(shown.file, {})[shown.version] = path
+            self._places[shown.version] = path
             self.changed.add(path)
         if placed and [path for path, _ in placed] != [group]:
             self._crowded[group] = placed
@@ -229,11 +230,8 @@ class View:
         for path, shown in placed:
             if self.files.get(path) == shown:  # another group may have taken the name meanwhile
                 del self.files[path]
-            places = self.places.get(shown.file, {})
-            if places.get(shown.version) == path:
-                del places[shown.version]
-                if not places:
-                    del self.places[shown.file]
+            if self._places.get(shown.version) == path:
+                del self._places[shown.version]
             self.changed.add(path)
         for name in self._names_wanted.pop(group, ()):
             self._wanted[name].discard(group)

@@ -155,5 +155,9 @@ def _event(seen: tuple[Seen, ...], batch: Observation, *, last: bool) -> FilesOb
     if not last:
         return FilesObserved(seen=seen)
     return FilesObserved(
-        seen=seen, gone=batch.gone, moved=batch.moved, scan_complete=batch.scan_complete
+        seen=seen,
+        gone=batch.gone,
+        moved=batch.moved,
+        touched=batch.touched,
+        scan_complete=batch.scan_complete,
     )

@@ -74,6 +74,10 @@ class FolderHand:
             self._started = True
             self._adapter.start()
 
+    def report(self, path: str) -> None:
+        """Have a path read again and reported in full."""
+        self._adapter.request_report(path)
+
     def perform(self, jobs: tuple[Job, ...]) -> None:
         """Queue jobs."""
         self._adapter.perform(list(jobs))

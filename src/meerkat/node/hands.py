@@ -69,6 +69,8 @@ class Hands:
                 self.serving.serve(effect)
             case effects.ScanFolder():
                 self.folder.scan()
+            case effects.ReportFile(path=path):
+                self.folder.report(path)
             case effects.Dial():
                 self.dialer.dial(effect)
             case effects.Trust(certificates=certificates):

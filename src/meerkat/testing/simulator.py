@@ -25,6 +25,7 @@ from meerkat.core.effects import (
     InvitationMade,
     Notify,
     Perform,
+    ReportFile,
     ScanFolder,
     Send,
     ServeChunks,
@@ -334,6 +335,9 @@ class Simulator:
             case Perform():
                 self._jobs(one, effect)
             case ScanFolder():
+                self.look(one)
+            case ReportFile():
+                one.folder.known.pop(effect.path, None)
                 self.look(one)
             case ServeChunks():
                 self._serve(one, effect)
