@@ -1,7 +1,7 @@
-"""Writes into the pages what is said in the code: help texts, tables of messages, limits, errors.
+"""Writes into the pages what the code says: help texts, tables of messages, limits and errors.
 
-``python docs/generate.py`` brings the pages up to date; ``tests/test_docs.py`` fails if they are not.
-A page marks such a part with ``<!-- generated: NAME -->`` and ``<!-- end -->``.
+``python docs/generate.py`` brings the pages up to date; ``tests/test_docs.py`` fails if they are
+not. A page marks such a part with ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import msgspec
 from click.testing import CliRunner
+
 from meerkat import errors
 from meerkat.cli import main as command_line
 from meerkat.cli import options as cli_options
@@ -26,8 +27,8 @@ from meerkat.core import (
     door,
     local,
     log,
-    messages,
     mesh,
+    messages,
     operation,
     planner,
     sync,
@@ -101,9 +102,9 @@ def _rules() -> str:
 
 
 def _number(value: int) -> str:
-    for power in (63, 53):
+    for power in (53, 63):
         if value == 2**power - 1:
-            return f"2^{power}−1"
+            return f"2^{power}-1"
     return f"{value:,}"
 
 
@@ -127,8 +128,8 @@ def _kind(kind: Any) -> str:
             return _length(kind, "bytes")
         case msgspec.inspect.StrType():
             return _length(kind, "characters")
-        case msgspec.inspect.IntType(ge=low, le=high):
-            return f"{_number(low)} to {_number(high)}" if high is not None else "a number"
+        case msgspec.inspect.IntType(ge=int(low), le=int(high)):
+            return f"{_number(low)} to {_number(high)}"
         case msgspec.inspect.BoolType():
             return "true or false"
         case msgspec.inspect.TupleType(item_types=items):
@@ -191,7 +192,11 @@ def _limit_rows() -> Iterator[tuple[str, str, str]]:
     ahead = f"at most {log.LogConfig().lamport_ahead:,} ahead of everything seen"
     yield "Lamport of an operation", ahead, "`core/log.py`"
     yield "a path", f"{tree.MAX_PATH_BYTES:,} bytes of UTF-8", "`core/tree.py`"
-    yield "a live text, when it is made here", _bytes(text_file.MAX_TEXT_BYTES), "`core/text_file.py`"
+    yield (
+        "a live text made here",
+        _bytes(text_file.MAX_TEXT_BYTES),
+        "`core/text_file.py`",
+    )
     yield "a live text's first content", _bytes(tree.MAX_TEXT_BYTES), "`core/tree.py`"
     yield "a body's share of one action", _bytes(local.PART_BYTES), "`core/local.py`"
     yield "a blob's list of chunks", _bytes(tree.MAX_CHUNK_LIST_BYTES), "`core/tree.py`"
@@ -208,17 +213,24 @@ def _limit_rows() -> Iterator[tuple[str, str, str]]:
     yield "jobs the folder has at once", f"{jobs.jobs_count:,}", "`core/planner.py`"
     yield "addresses of one author", f"{who.addresses_count}", "`core/mesh.py`"
     yield "authors known by hearsay", f"{who.authors_count:,}", "`core/mesh.py`"
-    yield "live frames waiting for one link", _bytes(link.live_outbox_bytes), "`transport/options.py`"
-    yield "bulk frames waiting for one link", _bytes(link.bulk_outbox_bytes), "`transport/options.py`"
+    yield (
+        "live frames waiting, a link",
+        _bytes(link.live_outbox_bytes),
+        "`transport/options.py`",
+    )
+    yield (
+        "bulk frames waiting, a link",
+        _bytes(link.bulk_outbox_bytes),
+        "`transport/options.py`",
+    )
     yield "a knock", _bytes(knock.max_request_bytes), "`transport/door.py`"
     yield "wrong proofs that cost an invitation", f"{door.MAX_GUESSES}", "`core/door.py`"
     yield "uses of an invitation, by default", f"{cli_options.USES}", "`cli/options.py`"
     yield "heads are sent at least every", f"{pace.beat:g} s", "`core/sync.py`"
     yield "an unanswered request is repeated after", f"{pace.request_timeout:g} s", "`core/sync.py`"
     yield "a connection says hello within", f"{who.hello_timeout:g} s", "`core/mesh.py`"
-    yield "silence before a ping; wait for its answer", (
-        f"{link.keepalive:g} s; {link.keepalive_timeout:g} s"
-    ), "`transport/options.py`"
+    silence = f"{link.keepalive:g} s; {link.keepalive_timeout:g} s"
+    yield "silence before a ping; wait for its answer", silence, "`transport/options.py`"
     yield "port for links, if free", f"{DEFAULT_PORT}", "`node/options.py`"
     yield "a line on the control socket", _bytes(schema.MAX_LINE), "`control/schema.py`"
 

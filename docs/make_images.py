@@ -1,7 +1,7 @@
 """Draws docs/images/demo.svg: runs the real ``meerkat demo`` and renders what it printed.
 
-``python docs/make_images.py`` runs it anew. The picture holds no font and no address of one: whoever shows it uses a monospaced font
-of their own.
+``python docs/make_images.py`` runs it anew. The picture holds no font and no address of one:
+whoever shows it uses a monospaced font of their own.
 """
 
 from __future__ import annotations
@@ -22,8 +22,16 @@ WIDTH = 96  # columns; the longest line of the demo has 84
 THEME = TerminalTheme(
     (250, 249, 245),
     (40, 42, 46),
-    [(40, 42, 46), (176, 48, 48), (54, 128, 70), (150, 105, 0)]
-    + [(48, 92, 160), (130, 70, 140), (30, 120, 130), (120, 122, 126)],
+    [
+        (40, 42, 46),
+        (176, 48, 48),
+        (54, 128, 70),
+        (150, 105, 0),
+        (48, 92, 160),
+        (130, 70, 140),
+        (30, 120, 130),
+        (120, 122, 126),
+    ],
 )
 LINE = re.compile(r"^(\s*[\d.]+ s)(  .*?)(  \([^()]*\))?$")
 FONT_FACE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)

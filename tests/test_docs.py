@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
 from docs.generate import MARK, PAGES, PARTS, commands, render
 from meerkat import errors
 from meerkat.cli.main import cli
@@ -19,7 +20,8 @@ WRITTEN = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 OURS = [page for page in WRITTEN if page.name not in {"dependencies.md", "glossary.md"}]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
-COMMAND = re.compile(r"\bmeerkat ([a-z]+)\b")
+MEERKAT = re.compile(r"`meerkat ([a-z]+)[^`]*`|^    meerkat ([a-z]+)", re.MULTILINE)
+MAKE = re.compile(r"`make ([a-z]+)[^`]*`|^    make ([a-z]+)", re.MULTILINE)
 MODULE = re.compile(r"`((?:core|node|folder|store|transport|control|cli|testing)/\w+\.\w+)`")
 # Words of other systems that the glossary forbids where one of ours is meant.
 FOREIGN = re.compile(r"\b(cluster|swarm|workspace|awareness|timestamp|neighbour|colour)s?\b", re.I)
@@ -65,14 +67,14 @@ def test_every_option_says_what_it_does(command):
 def test_commands_in_the_pages_exist():
     known = set(commands())
     for page in OURS:
-        for found in re.finditer(r"`meerkat ([a-z]+)[^`]*`|^    meerkat ([a-z]+)", text(page), re.M):
+        for found in MEERKAT.finditer(text(page)):
             assert (found[1] or found[2]) in known, f"{name(page)}: {found[0]}"
 
 
 def test_make_targets_in_the_pages_exist():
     targets = set(re.findall(r"^([a-z]+):", text(ROOT / "Makefile"), re.MULTILINE))
     for page in OURS:
-        for found in re.finditer(r"`make ([a-z]+)[^`]*`|^    make ([a-z]+)", text(page), re.M):
+        for found in MAKE.finditer(text(page)):
             assert (found[1] or found[2]) in targets, f"{name(page)}: {found[0]}"
     assert {"demo", "test"} <= targets
 

@@ -134,8 +134,7 @@ def make_pool(count: int) -> list[Party]:
         with one.store.transaction():
             finish_join(one.store, newborn, pool_name="test", introductions=[])
         one.load(pool)
-    for one in parties[1:]:
-        one.take(first.operations())
+    exchange(parties)
     return parties
 
 

@@ -9,7 +9,7 @@ from tests.simulation.users import Users
 
 SETTLE_LIMIT = 60.0  # virtual s
 QUIET = 21.0  # virtual s watched for storms: two beats
-QUIET_EVENTS = 8  # per pair of peers in that time: heads of two beats each way, timers
+QUIET_EVENTS = 12  # per pair of peers in that time: heads of two beats each way, timers
 
 
 def check_all(simulator: Simulator, users: Users) -> None:

@@ -8,6 +8,7 @@ Read in this order:
 - ``ports``       what a store must offer
 - ``roster``      who may be here
 - ``log``         which operations are admitted, and in which order they are applied
+- ``vectors``     what was written, what of it was seen
 - ``tree``        files, versions, folders; ``view`` turns them into paths
 - ``text``, ``text_update``, ``edits``, ``diff``, ``text_file``   live texts
 - ``bodies``      what versions are made of, found in the log

@@ -15,6 +15,7 @@ from .files import Kind, Observed, Signature
 from .ids import ContentHash
 from .packing import pack
 from .ports import Store, Table
+from .vectors import Shares
 from .view import ancestors
 
 __all__ = ["Disk", "DiskEntry", "Intent"]
@@ -101,10 +102,12 @@ class Disk:
         self._changed: set[str] = set()
         self._paths: dict[bytes, set[str]] = {}  # version -> where it stands
         self._children: dict[str, int] = {}  # folder -> entries directly in it
+        share = Shares()
         for key, value in store.scan(Table.DISK):
             row = msgspec.msgpack.decode(value, type=_Row)
             if row.entry is not None:
-                self._note(key.decode(), row.entry)
+                entry = msgspec.structs.replace(row.entry, at=share(row.entry.at))
+                self._note(key.decode(), entry)
             if row.intent is not None:
                 self.doubts[key.decode()] = row.intent
         self.placed.clear()

@@ -268,11 +268,10 @@ class LocalChanges:
         our own typing.
         """
         if version.kind != "text":  # its bytes never change, whoever wrote them too
-            return Cover(version.id, tuple(sorted(version.touches.items())))
+            return Cover(version.id, version.touches)
         seen = dict(msgspec.msgpack.decode(entry.at, type=list[HeadEntry])) if entry.at else {}
         own = bytes(self._replica.log.author)
-        if own in version.touches:
-            seen[own] = version.touches[own]
+        seen.update((author, last) for author, last in version.touches if author == own)
         return Cover(version.id, tuple(sorted(seen.items())))
 
     # -- gone and moved --------------------------------------------------------------------
@@ -291,7 +290,7 @@ class LocalChanges:
     def _drop_folder(self, path: str) -> None:
         record = self._replica.tree.folders.get(path)
         if record is not None and record.live:
-            self._actions.append(DropFolder(path, tuple(sorted(record.touches.items()))))
+            self._actions.append(DropFolder(path, record.touches))
 
     def _is_last(self, path: str, entry: DiskEntry) -> bool:
         """Whether what stood there goes with it. Not if the pool shows it elsewhere and it stands

@@ -136,7 +136,7 @@ class Texts:
             self._save(version, found)
 
     def _save(self, version: Version, found: _Loaded) -> None:
-        touches = tuple(sorted(version.touches.items()))
+        touches = version.touches
         self._store.put(Table.TEXT, version.id, pack(_Snapshot(touches, found.text.state())))
         found.edits = 0
 

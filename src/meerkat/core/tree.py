@@ -32,6 +32,7 @@ from .ids import FileId, PoolId, VersionId
 from .operation import Operation
 from .packing import pack
 from .ports import Store, Table
+from .vectors import Shares, Vector, is_covered, raised
 from .view import View
 
 __all__ = ["File", "FolderRecord", "Tree", "Version", "file_id", "is_safe_path", "version_id"]
@@ -40,11 +41,14 @@ KINDS = ("text", "blob", "link")
 MAX_PATH_BYTES = 4096
 MAX_TEXT_BYTES = 8 * 1024 * 1024  # of one live text at its birth; larger ones are blobs
 MAX_CHUNK_LIST_BYTES = 256 * 1024 * 1024  # 7.4 million chunks: about 1.8 TB
-Vector = dict[bytes, int]
 
 
 class Version(msgspec.Struct, array_like=True):
-    """One content of a file. ``touches``: author -> its last operation that wrote to it."""
+    """One content of a file.
+
+    ``touches``: of each author the last operation that wrote to it; ``covered``: what of that was
+    seen by whatever replaced or removed it; ``parts``: the operations that hold its body, in order.
+    """
 
     id: bytes
     kind: str
@@ -53,7 +57,7 @@ class Version(msgspec.Struct, array_like=True):
     total: int
     have: int
     born: tuple[int, bytes]
-    parts: list[tuple[bytes, int]]
+    parts: Vector
     touches: Vector
     covered: Vector
     eol: str = ""
@@ -63,7 +67,7 @@ class Version(msgspec.Struct, array_like=True):
     @property
     def live(self) -> bool:
         """Whether some write to it was not seen by whatever replaced or removed it."""
-        return any(seq > self.covered.get(author, 0) for author, seq in self.touches.items())
+        return not is_covered(self.touches, self.covered)
 
     @property
     def complete(self) -> bool:
@@ -72,7 +76,7 @@ class Version(msgspec.Struct, array_like=True):
 
     def state(self) -> bytes:
         """A name for exactly this state of a live text, to compare with later."""
-        return pack(sorted(self.touches.items()))
+        return pack(self.touches)
 
 
 class File(msgspec.Struct, array_like=True):
@@ -106,7 +110,7 @@ class FolderRecord(msgspec.Struct, array_like=True):
     @property
     def live(self) -> bool:
         """Whether the folder exists even if it is empty."""
-        return any(seq > self.covered.get(author, 0) for author, seq in self.touches.items())
+        return not is_covered(self.touches, self.covered)
 
 
 def file_id(pool: PoolId, path: str, digest: bytes, attempt: int) -> FileId:
@@ -148,13 +152,15 @@ class Tree:
         self._store = store
         self._pool = pool
         self.view = view
+        self._share = Shares()
         self.files: dict[bytes, File] = {}
         self.folders: dict[str, FolderRecord] = {}
         self._changed_files: set[bytes] = set()
         self._changed_folders: set[str] = set()
-        for key, value in store.scan(Table.RECORD):
+        for _, value in store.scan(Table.RECORD):
             file = msgspec.msgpack.decode(value, type=File)
-            self.files[key] = file
+            self._share_all(file)
+            self.files[file.id] = file
             self._show(file)
         for key, value in store.scan(Table.FOLDER):
             record = msgspec.msgpack.decode(value, type=FolderRecord)
@@ -162,6 +168,15 @@ class Tree:
             view.set_folder(key.decode(), exists=record.live)
         view.settle()
         view.changed.clear()
+
+    def _share_all(self, file: File) -> None:
+        """Files that came together have most of their facts in common."""
+        share = self._share
+        file.path_at, file.executable_at = share(file.path_at), share(file.executable_at)
+        for version in file.versions:
+            version.born, version.parts = share(version.born), share(version.parts)
+            version.touches, version.covered = share(version.touches), share(version.covered)
+            version.eol_at = share(version.eol_at)
 
     def flush(self) -> None:
         """Write changed records to the store; call before the transaction ends."""
@@ -212,7 +227,7 @@ class Tree:
         """A live text was edited."""
         file, version = self.find(file_key, version_key)
         if file is not None and version is not None:
-            version.touches[bytes(operation.author)] = operation.sequence
+            version.touches = raised(version.touches, [operation.id])
             version.edited = True
             self._update(file)
 
@@ -223,21 +238,21 @@ class Tree:
 
     def _put_folder(self, action: PutFolder, operation: Operation) -> None:
         if is_safe_path(action.path):
-            record = self.folders.setdefault(action.path, FolderRecord({}, {}))
-            record.touches[bytes(operation.author)] = operation.sequence
+            record = self.folders.setdefault(action.path, FolderRecord((), ()))
+            record.touches = raised(record.touches, [operation.id])
             self._update_folder(action.path, record)
 
     def _drop_folder(self, action: DropFolder) -> None:
         record = self.folders.get(action.path)
         if record is not None:
-            _raise(record.covered, action.seen)
+            record.covered = raised(record.covered, action.seen)
             self._update_folder(action.path, record)
 
     def _new_file(self, action: NewFile, operation: Operation) -> None:
         expected = version_id(action.file, action.body.kind, action.body.digest, ())
         if not is_safe_path(action.path) or action.version != expected:
             return
-        at = (operation.lamport, bytes(operation.author))
+        at = self._share((operation.lamport, bytes(operation.author)))
         file = self.files.get(action.file)
         if file is None:
             file = File(action.file, action.path, at, action.executable, at, [])
@@ -260,19 +275,19 @@ class Tree:
     def _write(self, file: File, key: bytes, body: Body, operation: Operation) -> None:
         if body.kind not in KINDS or body.total > _limit(body.kind):
             return
-        at = (operation.lamport, bytes(operation.author))
+        at = self._share((operation.lamport, bytes(operation.author)))
         version = file.version(key)
         if version is None:
             have = min(len(body.data), body.total)
-            parts = [(bytes(operation.author), operation.sequence)]
+            parts = self._share(raised((), [operation.id]))
             version = Version(
-                key, body.kind, body.digest, body.size, body.total, have, at, parts, {}, {}
+                key, body.kind, body.digest, body.size, body.total, have, at, parts, (), ()
             )
             version.eol = body.eol
             file.versions.append(version)
         elif at < version.born:  # written twice: the earlier birth counts, whichever came first
             version.born = at
-        version.touches[bytes(operation.author)] = operation.sequence
+        version.touches = self._share(raised(version.touches, [operation.id]))
         self._update(file)
 
     def _part(self, action: Part, operation: Operation) -> None:
@@ -281,8 +296,8 @@ class Tree:
             return
         if action.offset == version.have and version.have + len(action.data) <= version.total:
             version.have += len(action.data)
-            version.parts.append((bytes(operation.author), operation.sequence))
-        version.touches[bytes(operation.author)] = operation.sequence
+            version.parts = (*version.parts, (bytes(operation.author), operation.sequence))
+        version.touches = raised(version.touches, [operation.id])
         self._update(file)
 
     def _move(self, action: MoveFile, operation: Operation) -> None:
@@ -307,7 +322,7 @@ class Tree:
         if action.eol in ("lf", "crlf") and at > version.eol_at:
             version.eol, version.eol_at = action.eol, at
         # A write to the version even if it lost, else its life would depend on who came first.
-        version.touches[bytes(operation.author)] = operation.sequence
+        version.touches = raised(version.touches, [operation.id])
         self._update(file)
 
     def _drop_file(self, action: DropFile) -> None:
@@ -320,7 +335,7 @@ class Tree:
         for cover in covers:
             version = file.version(cover.version)
             if version is not None:
-                _raise(version.covered, cover.seen)
+                version.covered = raised(version.covered, cover.seen)
 
     # -- what follows from a change --------------------------------------------------------
 
@@ -344,9 +359,3 @@ class Tree:
 
 def _limit(kind: str) -> int:
     return MAX_TEXT_BYTES if kind == "text" else MAX_CHUNK_LIST_BYTES
-
-
-def _raise(vector: Vector, entries: Iterable[tuple[bytes, int]]) -> None:
-    for author, sequence in entries:
-        if sequence > vector.get(author, 0):
-            vector[author] = sequence

@@ -80,22 +80,24 @@ class MemoryFolder:
 
     def write(self, path: str, data: bytes, *, executable: bool = False) -> None:
         """Save a file; its folders are made."""
+        old = self.nodes.get(path)
+        if self._blocked(path) or (old is not None and old.kind is Kind.FOLDER):
+            return
         for folder in ancestors(path):
             self.make_folder(folder)
-        old = self.nodes.get(path)
-        if old is not None and old.kind is Kind.FOLDER:
-            return
         inode = old.inode if old is not None else self._tick()
         self.nodes[path] = Node(Kind.FILE, data, executable, inode, self._tick())
 
     def link(self, path: str, target: str) -> None:
         """Make a symbolic link."""
+        if self._blocked(path):
+            return
         self.delete(path)
         self.nodes[path] = Node(Kind.SYMLINK, target.encode(), False, self._tick(), self._clock)
 
     def make_folder(self, path: str) -> None:
         """Make a folder and those above it; a file in the way stays."""
-        for one in [*ancestors(path), path]:
+        for one in [] if self._blocked(path) else [*ancestors(path), path]:
             if one not in self.nodes:
                 self.nodes[one] = Node(Kind.FOLDER, b"", False, self._tick(), self._clock)
 
