@@ -37,7 +37,6 @@ from meerkat.core import (
     wire,
 )
 from meerkat.folder.ignore import DEFAULT_RULES
-from meerkat.node.node import NodeBroken
 from meerkat.node.options import DEFAULT_PORT
 from meerkat.transport.door import DoorOptions
 from meerkat.transport.options import TransportOptions
@@ -89,7 +88,7 @@ def _errors() -> str:
     classes = [getattr(errors, name) for name in errors.__all__]
     rows = [
         (f"`{one.__name__}`", str(one.exit_code), _sentences(one.__doc__))
-        for one in sorted([*classes, NodeBroken], key=lambda one: (one.exit_code, one.__name__))
+        for one in sorted(classes, key=lambda one: (one.exit_code, one.__name__))
     ]
     return _table(("error", "exit code", "what it says"), rows)
 

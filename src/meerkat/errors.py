@@ -13,6 +13,7 @@ __all__ = [
     "FolderInUse",
     "InvitationError",
     "MeerkatError",
+    "NodeBroken",
     "NotAPool",
     "NotRunning",
     "PortTaken",
@@ -52,6 +53,12 @@ class NotRunning(MeerkatError):
     """No meerkat process serves this folder. Start it with ``meerkat up``."""
 
     exit_code = 4
+
+
+class NodeBroken(MeerkatError):
+    """Meerkat met a bug and stopped, to be safe. Your files and the store are in order."""
+
+    exit_code = 70  # EX_SOFTWARE of sysexits.h
 
 
 class InvitationError(MeerkatError):

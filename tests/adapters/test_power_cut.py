@@ -85,7 +85,7 @@ def test_no_promised_keys_are_lost(kind: str, tmp_path: Path):
             writes, flag = chance.randint(1, 60), chance.choice((DROP_ALL, WRITE_JOURNAL))
             promised = write_until_cut(disk, "keys", writes, flag, dict(os.environ))
             disk.restore()
-            kept = int.from_bytes(StateFolder(disk.path).read_keys().author, "big")
+            kept = int.from_bytes(StateFolder(disk.path).read_keys().member, "big")
             assert kept >= promised, (writes, flag)
             assert StateFolder(disk.path).read_keys() == keys_of(kept)
 
@@ -108,7 +108,7 @@ def test_the_control_loses_keys(kind: str, tmp_path: Path):
         promised = write_until_cut(disk, "keys", 20, DROP_ALL, eatmydata())
         disk.restore()
         try:
-            kept = int.from_bytes(StateFolder(disk.path).read_keys().author, "big")
+            kept = int.from_bytes(StateFolder(disk.path).read_keys().member, "big")
         except MeerkatError:
             kept = 0
         assert kept < promised, "without fsync nothing was lost: these tests prove nothing"

@@ -19,7 +19,7 @@ from meerkat.store import (
 )
 from meerkat.store.installation import LastRun, mark_of
 
-KEYS = Keys(member=b"m" * 32, author=b"a" * 32, tls=b"\0certificate and key")
+KEYS = Keys(member=b"m" * 32, tls=b"\0certificate and key")
 
 
 @pytest.fixture
@@ -151,8 +151,8 @@ def test_keys_come_back_and_are_secret(state: StateFolder):
         "{",
         "[" * 9999,
         '{"version": 1}',
-        '{"version": 1, "member": 5, "author": "", "tls": ""}',
-        '{"version": 1, "member": "c2VjcmV0", "author": "c2VjcmV0", "tls": "c2VjcmV0"}',
+        '{"version": 1, "member": 5, "tls": ""}',
+        '{"version": 1, "member": "c2VjcmV0", "tls": "c2VjcmV0"}',
     ],
 )
 def test_damaged_keys_say_so_and_nothing_secret(state: StateFolder, content: str):
@@ -178,7 +178,7 @@ def test_a_leftover_of_a_crash_is_in_nobodys_way(state: StateFolder):
     leftover = state.path / "keys.new"
     leftover.write_text("half of a key")
     leftover.chmod(0o644)
-    other = Keys(member=b"x" * 32, author=b"y" * 32, tls=b"")
+    other = Keys(member=b"x" * 32, tls=b"")
 
     state.write_keys(other)
 
@@ -189,14 +189,12 @@ def test_a_leftover_of_a_crash_is_in_nobodys_way(state: StateFolder):
 
 def test_settings_are_read_and_unknown_ones_reported(state: StateFolder):
     (state.path / "config.toml").write_text(
-        'name = "Änne"\nport = 7000\nignore = ["*.o"]\ndiscover = false\nprot = 1\n[more]\na = 1\n'
+        'name = "Änne"\nport = 7000\nignore = ["*.o"]\nprot = 1\n[more]\na = 1\n'
     )
 
     config = state.read_config()
 
-    assert config == FolderConfig(
-        name="Änne", port=7000, ignore=("*.o",), discover=False, unknown=("more", "prot")
-    )
+    assert config == FolderConfig(name="Änne", port=7000, ignore=("*.o",), unknown=("more", "prot"))
 
 
 @pytest.mark.parametrize(
@@ -208,8 +206,7 @@ def test_settings_are_read_and_unknown_ones_reported(state: StateFolder):
         ('name = "a\\nb"', "name must be"),
         ('ignore = "*.o"', "ignore must be a list"),
         ("ignore = [1]", "ignore must be a list"),
-        ("discover = 1", "discover must be true or false"),
-        ("text_limit_bytes = -1", "text_limit_bytes must be"),
+        ("listen = 1", "listen must be"),
     ],
 )
 def test_a_wrong_setting_says_which_and_what_it_must_be(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -115,12 +117,6 @@ class StoresAgree(RuleBasedStateMachine):
                     store.append(author, head, data)
 
     @precondition(lambda self: self.transactions)
-    @rule(author=AUTHORS, last=st.integers(0, 4))
-    def truncate(self, author: AuthorId, last: int):
-        for store in self.stores:
-            store.truncate(author, last)
-
-    @precondition(lambda self: self.transactions)
     @rule(table=TABLES, items=st.lists(st.tuples(KEYS, st.binary(max_size=3)), max_size=5))
     def put(self, table: Table, items: list[tuple[bytes, bytes]]):
         for store in self.stores:
@@ -199,6 +195,24 @@ def test_commits_are_synced(store: SqliteStore):
     # What that is worth is shown by tests/adapters/test_power_cut.py.
     assert store._connection.rows("PRAGMA synchronous") == [(2,)]
     assert store._connection.rows("PRAGMA journal_mode") == [(b"wal",)]
+
+
+def test_the_file_is_ours_alone_and_what_lies_beside_it(path: Path):
+    before = os.umask(0)
+    try:
+        path.touch(0o644)  # as an older meerkat left it
+        store = SqliteStore(path)
+        with store.transaction():
+            store.put(Table.META, b"k", b"v")
+        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()}
+        store.close()
+        path.unlink()
+        SqliteStore(path).close()
+    finally:
+        os.umask(before)
+
+    assert modes == dict.fromkeys(("store.db", "store.db-wal", "store.db-shm"), 0o600)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_closing_leaves_one_file(store: SqliteStore, path: Path):

@@ -1,4 +1,4 @@
-"""Chunks and manifests: the same whatever the reads, and nothing odd is believed."""
+"""Chunks: the same whatever the reads, and nothing odd is believed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from meerkat.core.chunks import (
     Chunk,
     ChunkConfig,
     ChunkedContent,
-    Manifest,
     chunk_stream,
-    manifest_hash,
 )
 from meerkat.core.ids import ContentHash
 
@@ -70,7 +68,6 @@ def test_an_insertion_changes_few_chunks() -> None:
 def test_empty_content() -> None:
     content = chunk_stream(io.BytesIO(b"").read)
     assert content == ChunkedContent(ContentHash.of(b""), 0, ())
-    assert Manifest.decode(Manifest.encode(content)) == content
 
 
 def test_progress_is_told() -> None:
@@ -92,54 +89,6 @@ def test_a_failing_read_passes_through() -> None:
 def test_configurations_are_checked(sizes: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="ascend"):
         ChunkConfig(*sizes)
-
-
-CONTENT = chunk_stream(io.BytesIO(DATA[:5_000]).read, config=SMALL)
-
-
-def test_a_manifest_comes_back() -> None:
-    data = Manifest.encode(CONTENT)
-    assert Manifest.decode(data) == CONTENT
-    assert manifest_hash(CONTENT) == ContentHash.of(data)
-
-
-@given(st.binary(max_size=200))
-def test_garbage_is_no_manifest(data: bytes) -> None:
-    for candidate in (data, Manifest.encode(CONTENT)[:48] + data):
-        with pytest.raises(ValueError, match=r"manifest|chunk"):
-            Manifest.decode(candidate)
-
-
-@given(st.data())
-def test_a_changed_manifest_is_refused_or_another(data: st.DataObject) -> None:
-    encoded = bytearray(Manifest.encode(CONTENT))
-    encoded[data.draw(st.integers(0, len(encoded) - 1))] ^= data.draw(st.integers(1, 255))
-    try:
-        content = Manifest.decode(bytes(encoded))
-    except ValueError:
-        return
-    assert content != CONTENT
-    assert Manifest.encode(content) == encoded
-
-
-def entry(length: int) -> bytes:
-    return bytes(32) + length.to_bytes(4, "big")
-
-
-@pytest.mark.parametrize(
-    ("size", "entries", "message"),
-    [
-        (0, [entry(0)], "1 to"),
-        (MAX_CHUNK_BYTES + 1, [entry(MAX_CHUNK_BYTES + 1)], "1 to"),
-        (5, [entry(3), entry(3)], "add up"),
-        (5, [entry(5)] * 4, "more than"),
-        (5, [entry(5), b"x"], "length"),
-    ],
-)
-def test_odd_manifests_are_refused(size: int, entries: list[bytes], message: str) -> None:
-    head = b"mkm1" + bytes(32) + size.to_bytes(8, "big") + len(entries).to_bytes(4, "big")
-    with pytest.raises(ValueError, match=message):
-        Manifest.decode(head + b"".join(entries), max_chunks=3)
 
 
 def test_a_chunk_has_a_length() -> None:

@@ -75,9 +75,7 @@ def _birth(party: Party, rng: Random) -> list[Action]:
     return [NewFile(file, version, path, rng.random() < 0.3, body), *parts]
 
 
-def _change(
-    party: Party, rng: Random, choice: int, file: File, version: Version
-) -> list[Action]:
+def _change(party: Party, rng: Random, choice: int, file: File, version: Version) -> list[Action]:
     match choice:
         case 2:
             return [MoveFile(file.id, rng.choice(PATHS))]

@@ -15,7 +15,12 @@ import pytest
 from meerkat.core.files import Kind
 from meerkat.testing.memory_folder import MemoryFolder
 from meerkat.testing.simulator import SimulatedPeer, Simulator
-from tests.simulation.invariants import check_equal, check_nothing_lost, check_restart
+from tests.simulation.invariants import (
+    check_equal,
+    check_nothing_doubled,
+    check_nothing_lost,
+    check_restart,
+)
 from tests.simulation.tokens import Marks, binary_of, marks_in, text_of
 from tests.simulation.users import Users
 
@@ -119,6 +124,7 @@ class Couple:
         story = " / ".join(self.users.diary)
         check_equal(self.simulator, story)
         check_nothing_lost(self.simulator, self.users)
+        check_nothing_doubled(self.simulator, story)
 
     @property
     def conflicts(self) -> list[str]:
@@ -203,7 +209,7 @@ def test_both_move_one_file_to_different_places():
 
 
 def test_two_equal_insertions_are_two():
-    """Known and meant: a text cannot tell two people's equal words from one's (as in every CRDT)."""
+    """Known: a text cannot tell two people's equal words from one's (as in every CRDT)."""
     couple = Couple()
     couple.do(couple.alice, move_over, "f.txt")
     couple.do(couple.bob, move_over, "f.txt")

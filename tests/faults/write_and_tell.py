@@ -32,7 +32,7 @@ def data_of(number: int) -> bytes:
 
 def keys_of(number: int) -> Keys:
     key = number.to_bytes(32, "big")
-    return Keys(member=key, author=key, tls=b"certificate" * 100)
+    return Keys(member=key, tls=b"certificate" * 100)
 
 
 def numbers_in(told: bytes) -> list[int]:
@@ -55,7 +55,7 @@ def _store_writer(folder: Path) -> tuple[int, Callable[[int], None], Callable[[]
 def _keys_writer(folder: Path) -> tuple[int, Callable[[int], None], Callable[[], bool]]:
     state = StateFolder(folder)
     state.create()
-    last = int.from_bytes(state.read_keys().author, "big") if state.is_pool() else 0
+    last = int.from_bytes(state.read_keys().member, "big") if state.is_pool() else 0
     return last, lambda number: state.write_keys(keys_of(number)), lambda: False
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from meerkat.core.events import FilesObserved
 from meerkat.core.ids import MemberId
-from meerkat.errors import StoreFull
+from meerkat.errors import NodeBroken, StoreFull
 from meerkat.node.home import locked
-from meerkat.node.node import Node, NodeBroken
+from meerkat.node.node import Node
 from meerkat.node.share import share
 from meerkat.store import SqliteStore
 from tests.node.pool import OPTIONS, QUICK, Pool, holds, write

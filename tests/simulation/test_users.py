@@ -8,7 +8,6 @@ import pytest
 
 from meerkat.testing.faults import Faults
 from meerkat.testing.simulator import Simulator
-
 from tests.simulation.invariants import check_all
 from tests.simulation.users import Users
 

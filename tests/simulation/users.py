@@ -16,7 +16,6 @@ from meerkat.core.events import TextEdited
 from meerkat.core.files import Kind
 from meerkat.core.ids import FileId, VersionId
 from meerkat.testing.simulator import SimulatedPeer, Simulator
-
 from tests.simulation.tokens import Marks, binary_of, marks_in, marks_in_folder, text_of
 
 T = TypeVar("T")

@@ -9,29 +9,31 @@ from pathlib import Path
 
 import click
 
-from meerkat.errors import MeerkatError
+from meerkat.control.client import error_of
 
 from .asking import require_pool
 from .printing import print_json
 
-__all__ = ["detach_up"]
+__all__ = ["detach_up", "spelled_options"]
 
 OUTPUT = "output"  # in .meerkat: what the process itself prints, beside the log
+SAID = "meerkat: "  # how a sentence for people begins
+NOT_PASSED_ON = ("detach", "ready_fd")
 
 
-def detach_up(folder: Path, as_json: bool) -> None:
-    """Run the same `meerkat up` in a session of its own.
+def detach_up(context: click.Context, folder: Path, as_json: bool) -> None:
+    """Run the `meerkat up` of ``context`` in a session of its own.
 
     Raises:
         MeerkatError: what it said when it could not start.
     """
     state = require_pool(folder)
-    arguments = [argument for argument in sys.argv[1:] if argument not in ("--detach", "-d")]
     ours, theirs = os.pipe()
+    arguments = ["up", f"--ready-fd={theirs}", *spelled_options(context), "--", str(state.folder)]
     output = state.path / OUTPUT
     with open(output, "wb") as printed:
         process = subprocess.Popen(
-            [sys.executable, "-m", "meerkat", *arguments, "--ready-fd", str(theirs)],
+            [sys.executable, "-m", "meerkat", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=printed,
@@ -41,11 +43,32 @@ def detach_up(folder: Path, as_json: bool) -> None:
     os.close(theirs)
     with open(ours, "rb") as told:
         ready = told.read()  # ends when the other side closes: it serves, or it is dead
+    said = [
+        line.removeprefix(SAID)
+        for line in output.read_text(errors="replace").splitlines()
+        if line.startswith(SAID)
+    ]
     if not ready:
-        process.wait()
-        lines = output.read_text(errors="replace").strip().splitlines()
-        raise MeerkatError(lines[-1].removeprefix("meerkat: ") if lines else "It did not start.")
+        raise error_of(process.wait(), said[-1] if said else "It did not start.")
+    for line in said:
+        click.echo(SAID + line, err=True)
     if as_json:
         print_json({"event": "detached", "folder": str(state.folder), "pid": process.pid})
     else:
         click.echo(f"Serving {state.folder} in the background (process {process.pid}).")
+
+
+def spelled_options(context: click.Context) -> list[str]:
+    """The options of a command as it understood them, to be given to another one like it."""
+    spelled: list[str] = []
+    for option in context.command.params:
+        value = context.params.get(option.name or "")
+        if not isinstance(option, click.Option) or option.name in NOT_PASSED_ON:
+            continue
+        if option.is_flag:
+            spelled += [option.opts[0]] if value else []
+        elif option.multiple:
+            spelled += [f"{option.opts[0]}={one}" for one in value or ()]
+        elif value is not None:
+            spelled.append(f"{option.opts[0]}={value}")
+    return spelled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from contextlib import suppress
@@ -39,7 +40,7 @@ def command(
     """
     from meerkat.node.join import decode_invitation, default_folder, join
 
-    from .serving import Home, Serving, StateFolder, serve
+    from .serving import Home, Serving, StateFolder, known_as, serve
 
     text = sys.stdin.readline() if invitation == "-" else invitation
     decoded = decode_invitation(text)
@@ -49,31 +50,34 @@ def command(
 
     async def open_home(state: StateFolder) -> Home:
         try:
-            return await join(state, decoded, name=name)
+            return known_as(await join(state, decoded, name=name), name)
         except BaseException:
             if not state.is_pool():
-                _unmake(place, made)
+                shutil.rmtree(place / ".meerkat", ignore_errors=True)
             raise
 
-    serve(place, open_home, Serving(options, as_json, quiet))
-
-
-def _make(folder: Path) -> bool:
-    """Make the folder if it is not there; whether we did."""
     try:
-        folder.mkdir(exist_ok=False)
+        serve(place, open_home, Serving(options, as_json, quiet))
+    finally:
+        _remove_empty(made)  # nothing is left behind of a join that failed
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make the folder and those above it; those that were not there, the innermost first."""
+    missing = [one for one in (folder, *folder.parents) if not os.path.lexists(one)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        return False
+        return []  # a file: whoever opens it says so
     except OSError as error:
+        _remove_empty(missing)
         raise FolderError(
             f"{folder} cannot be made ({error.strerror}). Choose another folder."
         ) from error
-    return True
+    return missing
 
 
-def _unmake(folder: Path, made: bool) -> None:
-    """Leave nothing behind of a join that failed."""
-    shutil.rmtree(folder / ".meerkat", ignore_errors=True)
-    if made:
-        with suppress(OSError):
-            folder.rmdir()
+def _remove_empty(folders: list[Path]) -> None:
+    with suppress(OSError):  # something is in it, or it was never made
+        for one in folders:
+            one.rmdir()

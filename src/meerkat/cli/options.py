@@ -69,7 +69,10 @@ def serving_options(function: Function) -> Function:
     """How to listen and what to show: share, join and up."""
     options = [
         click.option(
-            "--name", metavar="NAME", help="How others see you (default: your user name)."
+            "--name",
+            metavar="NAME",
+            help="How others see you, from your first share or join on (default: your user "
+            "name). It cannot be changed later.",
         ),
         click.option(
             "--listen",

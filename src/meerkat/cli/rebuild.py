@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from .asking import require_pool
+from .log_file import logging_to
 from .options import folder_argument, json_option
 from .printing import print_json
 
@@ -24,8 +26,13 @@ __all__ = ["command"]
     help="Enter again with this invitation, if the store does not know the way any more "
     "(`-`: read it from standard input).",
 )
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="How others see you, should neither the old store nor the pool know it any more.",
+)
 @json_option
-def command(folder: Path, invitation: str | None, as_json: bool) -> None:
+def command(folder: Path, invitation: str | None, name: str | None, as_json: bool) -> None:
     """Make the store of DIR (default: here) anew from the other members.
 
     For a store that is damaged. Your files and keys stay; the old store is kept beside the new
@@ -36,7 +43,8 @@ def command(folder: Path, invitation: str | None, as_json: bool) -> None:
 
     text = sys.stdin.readline() if invitation == "-" else invitation
     decoded = decode_invitation(text) if text else None
-    done = asyncio.run(rebuild(folder, decoded))
+    with logging_to(require_pool(folder).log):
+        done = asyncio.run(rebuild(folder, decoded, name=name))
     if as_json:
         print_json({"event": "rebuilt", "kept": str(done.kept), "authors": done.addresses})
         return

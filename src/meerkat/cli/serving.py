@@ -1,32 +1,33 @@
-"""Running a node for a person: signals, views, the log file, and saying when it is ready."""
+"""Running a node for a person: signals, views, and saying when it is ready."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import logging.handlers
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from meerkat.control.host import host
-from meerkat.errors import NotRunning
+from meerkat.errors import MeerkatError
 from meerkat.node.home import Home, StateFolder, locked
+from meerkat.node.identity import clean_name
 from meerkat.node.node import Node
 from meerkat.node.options import NodeOptions
 
 from .asking import require_pool
+from .log_file import logging_to
 from .views import JsonView, PlainView, QuietView, View
 
-__all__ = ["Home", "Serving", "StateFolder", "serve"]
+__all__ = ["Home", "Serving", "StateFolder", "known_as", "serve"]
 
 TICK = 0.25  # seconds between looks while something is shown live; calm, and cheap
-LOG_BYTES = 1_000_000  # then the log begins anew, and one older is kept
 EXIT_TWICE = 130
 
 OpenHome = Callable[[StateFolder], Awaitable[Home]]
@@ -44,6 +45,17 @@ class Serving:
     ready_fd: int | None = None
 
 
+def known_as(home: Home, name: str | None) -> Home:
+    """``--name`` counts once, when a member is made: tell whoever gives another one later."""
+    if name is not None and clean_name(name) != home.identity.name:
+        click.echo(
+            f"meerkat: You are {home.identity.name} to the others, not {clean_name(name)}: "
+            "a name is fixed by the first `share` or `join`.",
+            err=True,
+        )
+    return home
+
+
 def serve(folder: Path, open_home: OpenHome, serving: Serving, *, existing: bool = False) -> None:
     """Serve ``folder`` until told to stop; with ``existing`` it must be shared already.
 
@@ -58,7 +70,7 @@ def serve(folder: Path, open_home: OpenHome, serving: Serving, *, existing: bool
 
 
 async def _serve(state: StateFolder, open_home: OpenHome, serving: Serving) -> None:
-    with _logging_to(state.log):
+    with logging_to(state.log):
         home = await open_home(state)
         clean = False
         try:
@@ -138,27 +150,8 @@ class _Run:
     def _status(self) -> dict[str, Any] | None:
         try:
             return self._node.describe()
-        except NotRunning:
-            return None
-
-
-@contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    """Everything logged goes to ``.meerkat/log``; nothing of it to the terminal."""
-    level = logging.DEBUG if os.environ.get("MEERKAT_DEBUG") else logging.INFO
-    handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", delay=True
-    )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    root.setLevel(level)
-    logging.getLogger("grpc").setLevel(logging.WARNING)
-    root.addHandler(handler)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        handler.close()
+        except MeerkatError:
+            return None  # it is ending, and says why itself
 
 
 def _view(serving: Serving) -> View:

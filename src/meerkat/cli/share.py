@@ -34,10 +34,10 @@ def command(
     """
     from meerkat.node.share import share
 
-    from .serving import Home, Serving, StateFolder, serve
+    from .serving import Home, Serving, StateFolder, known_as, serve
 
     async def open_home(state: StateFolder) -> Home:  # noqa: RUF029 - as for join
-        return share(state, name=name)
+        return known_as(share(state, name=name), name)
 
     options = node_options(listen, port, no_listen, advertise)
     serve(folder, open_home, Serving(options, as_json, quiet, uses=uses, expires=expires))

@@ -16,7 +16,9 @@ __all__ = ["command"]
 @serving_options
 @click.option("--detach", "-d", is_flag=True, help="Run in the background; return when ready.")
 @click.option("--ready-fd", type=int, hidden=True)
+@click.pass_context
 def command(
+    context: click.Context,
     folder: Path,
     name: str | None,
     listen: str | None,
@@ -31,16 +33,18 @@ def command(
     """Resume the folder DIR (default: here)."""
     options = node_options(listen, port, no_listen, advertise)
     if detach:
+        if ready_fd is not None:
+            raise click.UsageError("--detach and --ready-fd exclude each other; leave one out.")
         from .detach import detach_up
 
-        detach_up(folder, as_json)
+        detach_up(context, folder, as_json)
         return
     from meerkat.node.share import resume
 
-    from .serving import Home, Serving, StateFolder, serve
+    from .serving import Home, Serving, StateFolder, known_as, serve
 
     async def open_home(state: StateFolder) -> Home:  # noqa: RUF029 - as for join
-        return resume(state, name=name)
+        return known_as(resume(state), name)
 
     serving = Serving(options, as_json, quiet, ready_fd=ready_fd)
     serve(folder, open_home, serving, existing=True)

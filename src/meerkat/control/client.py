@@ -10,15 +10,23 @@ from typing import Any, Self
 
 import msgspec
 
-import meerkat.errors
-from meerkat.errors import MeerkatError, NotRunning
+from meerkat.errors import (
+    FolderError,
+    InvitationError,
+    MeerkatError,
+    NodeBroken,
+    NotRunning,
+    PortTaken,
+    StoreError,
+)
 
 from . import schema
 
-__all__ = ["ControlClient"]
+__all__ = ["ControlClient", "error_of"]
 
 ANSWER_WITHIN = 10.0  # seconds; a node answers in milliseconds unless the machine is swamped
 READ_BYTES = 256 * 1024
+KINDS = (FolderError, NotRunning, InvitationError, PortTaken, StoreError, NodeBroken)
 
 
 class ControlClient:
@@ -70,7 +78,7 @@ class ControlClient:
             if "event" in value:
                 self._events.append(value)
             elif value.get("error") and value.get("id") in (0, self._number):
-                raise _error(str(value["error"]), int(value.get("exit_code", 1)))
+                raise error_of(int(value.get("exit_code", 1)), str(value["error"]))
             elif value.get("id") == self._number:
                 return dict(value.get("result") or {})
 
@@ -166,10 +174,9 @@ def _with_id(request: schema.Request, number: int) -> schema.Request:
     return msgspec.structs.replace(request, id=number)
 
 
-def _error(sentence: str, exit_code: int) -> MeerkatError:
-    """The error class with this exit code, so that it is caught as in the other process."""
-    for name in meerkat.errors.__all__:
-        kind = getattr(meerkat.errors, name)
+def error_of(exit_code: int, sentence: str) -> MeerkatError:
+    """The error that another process ended with, so that it is caught here as there."""
+    for kind in KINDS:
         if kind.exit_code == exit_code:
-            return kind(sentence)  # type: ignore[no-any-return]
+            return kind(sentence)
     return MeerkatError(sentence)

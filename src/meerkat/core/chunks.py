@@ -1,7 +1,7 @@
-"""Content-defined chunks and manifests: how a large file is named, moved and shared piecewise.
+"""Content-defined chunks: how a large file is cut, named, moved and shared piecewise.
 
 FastCDC 2020 (Xia et al., IEEE TPDS 2020) finds boundaries that survive insertions. Peers need not
-agree on boundaries, only on hashes: a manifest lists its own. ``pyfastcdc`` because it alone has
+agree on boundaries, only on hashes: a version lists its own. ``pyfastcdc`` because it alone has
 compiled wheels for CPython 3.11 to 3.14 on Linux, macOS and Windows (``fastcdc`` falls back to a
 pure 1.1.0 above 3.12), reads streams, and its pure fallback cuts alike. No memory map: a file that
 shrinks meanwhile would kill the process (SIGBUS).
@@ -9,7 +9,6 @@ shrinks meanwhile would kill the process (SIGBUS).
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -24,17 +23,11 @@ __all__ = [
     "Chunk",
     "ChunkConfig",
     "ChunkedContent",
-    "Manifest",
     "chunk_stream",
-    "manifest_hash",
 ]
 
-MAX_CHUNK_BYTES = 1024 * 1024  # what a frame carries; a manifest with more is refused
-MAX_MANIFEST_CHUNKS = 2**20  # 36 MiB of manifest, about 300 GiB of content at the usual sizes
+MAX_CHUNK_BYTES = 1024 * 1024  # what a frame carries; a longer one is refused
 
-_HEADER = struct.Struct(">4s32sQI")  # version, content hash, content bytes, chunk count
-_ENTRY = struct.Struct(">32sI")  # chunk hash, chunk bytes
-_VERSION = b"mkm1"
 _MIN_BYTES = 64  # the least that pyfastcdc takes
 # The paper, section 4.4: sizes closer to the average; random data is never cut at the maximum.
 _NORMALIZATION: Final = 2
@@ -48,7 +41,7 @@ class ChunkConfig:
         ValueError: if they are not ascending or exceed ``MAX_CHUNK_BYTES``.
     """
 
-    min_bytes: int = 64 * 1024  # guess: bounds the manifest to 0.06 % of the content
+    min_bytes: int = 64 * 1024  # guess: bounds the list of chunks to 0.06 % of the content
     average_bytes: int = 256 * 1024  # guess: a 100 MiB file is about 330 chunks
     max_bytes: int = MAX_CHUNK_BYTES
 
@@ -146,39 +139,3 @@ def chunk_stream(
         if progress is not None:
             progress(size)
     return ChunkedContent(ContentHash(whole.digest()), size, tuple(chunks))
-
-
-class Manifest:
-    """A ``ChunkedContent`` as bytes: a header, then 36 bytes per chunk."""
-
-    @staticmethod
-    def encode(content: ChunkedContent) -> bytes:
-        """The bytes that ``decode`` reads; equal contents give equal bytes."""
-        head = _HEADER.pack(_VERSION, content.hash, content.size, len(content.chunks))
-        return head + b"".join(_ENTRY.pack(chunk.hash, chunk.length) for chunk in content.chunks)
-
-    @staticmethod
-    def decode(data: bytes, *, max_chunks: int = MAX_MANIFEST_CHUNKS) -> ChunkedContent:
-        """Read a manifest, which may come from anybody.
-
-        Raises:
-            ValueError: if it is not exactly one manifest of at most ``max_chunks`` chunks whose
-                lengths are legal and add up.
-        """
-        if len(data) < _HEADER.size:
-            raise ValueError("the manifest is cut short")
-        version, whole, size, count = _HEADER.unpack_from(data)
-        if version != _VERSION:
-            raise ValueError("not a manifest of this version")
-        if count > max_chunks:
-            raise ValueError(f"the manifest lists more than {max_chunks} chunks")
-        if len(data) != _HEADER.size + count * _ENTRY.size:
-            raise ValueError("the manifest has another length than it says")
-        entries = _ENTRY.iter_unpack(memoryview(data)[_HEADER.size :])
-        chunks = tuple(Chunk(ContentHash(name), length) for name, length in entries)
-        return ChunkedContent(ContentHash(whole), size, chunks)
-
-
-def manifest_hash(content: ChunkedContent) -> ContentHash:
-    """The name of a content's manifest: what an operation refers to."""
-    return ContentHash.of(Manifest.encode(content))

@@ -14,6 +14,7 @@ from .chunks import Chunk
 from .ids import ContentHash
 
 __all__ = [
+    "IGNORE_FILE",
     "BlobContent",
     "Content",
     "Folder",
@@ -36,6 +37,9 @@ __all__ = [
     "TextContent",
     "WriteFile",
 ]
+
+
+IGNORE_FILE = ".meerkatignore"  # at the top of the folder: what is not synced
 
 
 class Kind(Enum):
@@ -214,19 +218,22 @@ class Outcome(Enum):
     FULL = "full"  # no space, no inodes, quota: try again later
     BUSY = "busy"  # a passing fault (EIO, EMFILE, ...): try again later
     CORRUPT = "corrupt"  # the assembled blob does not hash to its name: fetch again
+    IGNORED = "ignored"  # a path of the job is ignored here; nothing was touched
 
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
     """``observed`` is what stands at the job's (target) path afterwards, ``None`` for nothing.
 
-    ``detail`` is the operating system's reason, for people.
+    ``detail`` is the operating system's reason, for people. ``ignored`` is the path that is, with
+    ``Outcome.IGNORED``.
     """
 
     ticket: int
     outcome: Outcome
     observed: Observed | None = None
     detail: str = ""
+    ignored: str = ""
 
 
 @dataclass(frozen=True, slots=True)

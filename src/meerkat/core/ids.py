@@ -73,7 +73,7 @@ class OperationHash(Id):
 
 
 class ContentHash(Id):
-    """BLAKE3 of some content: a chunk, a manifest or a whole file."""
+    """BLAKE3 of some content: a chunk or a whole file."""
 
     __slots__ = ()
 

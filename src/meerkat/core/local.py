@@ -6,7 +6,7 @@ pool has meanwhile: a save is diffed against what that program last saw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -73,12 +73,15 @@ class LocalChanges:
         self._actions: list[Action] = []
         self._fresh: dict[str, bool] = {}  # touched paths: are the bytes the version's new state?
         self.unread: set[str] = set()  # paths that the folder should report in full
+        self._present: Collection[str] = ()  # what the present observation found
+        self._first_look = True  # at the folder since the start
         self.dirty: set[str] = set()  # paths whose content must be looked at by the planner
 
     def observe(self, event: FilesObserved, wall: float) -> bool:
         """Take in an observation; True if operations were written."""
         before = self._replica.log.heads[self._replica.log.author]
         seen_at = {seen.path: seen for seen in event.seen}
+        self._present = seen_at.keys()
         for old, new in event.moved:
             self._one_at_a_time((old, new), wall)
             if self._moved(old, new, seen_at.get(new)):
@@ -96,6 +99,7 @@ class LocalChanges:
         self._finish(wall)
         if event.scan_complete:
             self._disk.resolve()
+            self._first_look = False
         return self._replica.log.heads[self._replica.log.author] > before
 
     def _one_at_a_time(self, paths: tuple[str, ...], wall: float) -> None:
@@ -153,6 +157,9 @@ class LocalChanges:
         shown = view.files.get(path)
         if observed.kind is Kind.FOLDER:
             if view.is_folder(path):
+                entry = self._disk.get(path)
+                if entry is not None and entry.kind != Kind.FOLDER.value:
+                    self._gone(path)  # somebody else made room for a folder, too
                 self._disk.put(path, entry_of(observed))
                 return True
             return False
@@ -224,11 +231,14 @@ class LocalChanges:
         edits = diff(base, new.text)
         doubt = self._disk.doubts.get(seen.path)
         if doubt is not None and doubt.version == version.id:
-            # A job may have put this there just before we died, so the program may have seen it.
+            # A job may have put this there just before we died.
             other = self._replica.texts.text_at(version, doubt.at)
-            fewer = diff(other, new.text)
-            if _weight(fewer) < _weight(edits):
-                base, edits = other, fewer
+            if _added(found := diff(other, new.text)) < _added(edits):
+                base, edits = other, found
+        if self._first_look and _added(found := diff(current, new.text)) < _added(edits):
+            # It has what the pool has meanwhile: the folder is newer than our store, an older copy
+            # that was put back. What is missing there may be newer still, so nothing goes.
+            base, edits = current, [Edit(one.position, 0, one.inserted) for one in found]
         if base is not current and base != current:
             edits = transform(edits, diff(base, current))
         for update in self._replica.texts.edit(version, edits) if edits else ():
@@ -293,13 +303,13 @@ class LocalChanges:
             self._actions.append(DropFolder(path, record.touches))
 
     def _is_last(self, path: str, entry: DiskEntry) -> bool:
-        """Whether what stood there goes with it. Not if the pool shows it elsewhere and it stands
-        there, too: then we moved it ourselves.
+        """Whether what stood there goes with it. Not if the pool shows it elsewhere and something
+        stands there, too: then we moved it ourselves.
         """
         place = self._replica.view.place_of(entry.version)
-        return place == path or (
-            place is not None and self._disk.places_of(entry.version) == [path]
-        )
+        if place is None or place == path:
+            return place == path
+        return place not in self._present and self._disk.places_of(entry.version) == [path]
 
     def _drop(self, entry: DiskEntry) -> None:
         _, version = self._replica.tree.find(entry.file, entry.version)
@@ -342,8 +352,9 @@ def _is_same(entry: DiskEntry, observed: Observed) -> bool:
     return entry.kind == observed.kind.value and entry.digest == observed.digest and mode
 
 
-def _weight(edits: Sequence[Edit]) -> int:
-    return sum(edit.deleted + len(edit.inserted) for edit in edits)
+def _added(edits: Sequence[Edit]) -> int:
+    """How much of a save is new: least from the text that the program had seen."""
+    return sum(len(edit.inserted) for edit in edits)
 
 
 def _resigned(entry: DiskEntry, observed: Observed) -> DiskEntry:

@@ -52,6 +52,9 @@ class MeshConfig:
 PATIENT_EVERY = 8  # so that a slow but healthy way is not given up for ever
 
 
+ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
+
+
 class Phase(Enum):
     """Of a link."""
 
@@ -103,6 +106,7 @@ class Mesh:
         self.links: dict[LinkId, MeshLink] = {}
         self._by_author: dict[AuthorId, LinkId] = {}
         self._targets: dict[AuthorId, _Target] = {}
+        self._found: dict[str, AuthorId] = {}  # address -> who answered there last
         self._timer_at: float | None = None
         for key, value in store.scan(Table.ADDRESS):
             addresses = msgspec.msgpack.decode(value, type=list[str])
@@ -156,13 +160,17 @@ class Mesh:
         ]
 
     def overdue(self, now: float) -> list[Effect]:
-        """Close what never said hello."""
-        late = now - self._config.hello_timeout
-        return [
-            CloseLink(link.id, "no hello")
-            for link in self.links.values()
-            if link.phase is Phase.HELLO and link.since <= late
-        ]
+        """Close what never said hello; come again for those that still have time."""
+        effects: list[Effect] = []
+        for link in list(self.links.values()):
+            if link.phase is not Phase.HELLO:
+                continue
+            left = link.since + self._config.hello_timeout - now
+            if left < ROUNDING:
+                effects.append(CloseLink(link.id, "no hello"))
+            else:
+                effects.append(StartTimer("hello", left))
+        return effects
 
     def on_hello(self, link_id: LinkId, hello: Hello, now: float) -> Greeted:
         """Decide whether the one behind a connection becomes a neighbor."""
@@ -178,17 +186,16 @@ class Mesh:
         author = credentials.operation.author
         if author != hello.author or credentials.opened.member != link.member:
             return _refuse(link_id, "credentials")
-        if link.member not in self._roster.members and not self._roster.may_link(author):
+        if not self._roster.knows(link.member):
             return _refuse(link_id, "not a member")
+        if link.outbound:
+            self._answered(link.address, author)
         if author == self.author:
             return _refuse(link_id, "myself")
         if author not in self._roster.authors:
             # A new author of a known member; its log will say the same.
             self._roster.introduce([credentials])
         link.author = author
-        for other in self._dialled(link):
-            if other != author:
-                self._misses(other, link.address)
         return self._keep_one(link, author, hello, credentials)
 
     def _keep_one(
@@ -215,12 +222,16 @@ class Mesh:
         self._remember(author, addresses)
         return Greeted(True, effects, credentials)
 
-    def _misses(self, author: AuthorId, address: str) -> None:
-        """Somebody else answered there: the author has moved, or goes on under a new key."""
-        target = self._targets[author]
-        target.dialling = False
-        target.addresses = [one for one in target.addresses if one != address]
-        self._store.put(Table.ADDRESS, author, pack(target.addresses))
+    def _answered(self, address: str, author: AuthorId) -> None:
+        """We dialled there and ``author`` answered. Who was there before has moved, or goes on
+        under a new key; what others still say of it does not count.
+        """
+        self._found[address] = author
+        for other, target in sorted(self._targets.items()):
+            if other != author and address in target.addresses:
+                target.dialling = False
+                target.addresses = [one for one in target.addresses if one != address]
+                self._store.put(Table.ADDRESS, other, pack(target.addresses))
 
     # -- addresses -------------------------------------------------------------------------
 
@@ -250,6 +261,8 @@ class Mesh:
                 return
             target = self._targets[author] = _Target([])
         fresh = [one for one in dict.fromkeys(addresses) if one]
+        if hearsay:
+            fresh = [one for one in fresh if self._found.get(one, author) == author]
         known = target.addresses
         # What the author itself says comes first; hearsay only adds.
         merged = known + fresh if hearsay else fresh + known

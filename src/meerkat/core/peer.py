@@ -52,7 +52,6 @@ from .mesh import Mesh, MeshConfig, Phase
 from .messages import (
     Addresses,
     HaveHeads,
-    HeadEntry,
     Hello,
     Message,
     NoChunks,
@@ -86,6 +85,8 @@ class PeerConfig:
     planner: PlannerConfig = field(default_factory=PlannerConfig)
     first_sync_timeout: float = 10.0
     """s that a newcomer waits for the pool's files before it looks at its own folder."""
+    own_head_timeout: float = 1.0
+    """s after a start to ask neighbors for our own head before we look and write (guess)."""
 
 
 class Peer:
@@ -126,6 +127,7 @@ class Peer:
         self._reception = Reception(store, self._replica, entropy)
         self._scanning = False  # may the folder be looked at?
         self._scanned = False  # has it been, once?
+        self._asked = True  # did a neighbor confirm since the start that we know our own head?
         self._was_in_sync = False
         self._conflicts = 0
 
@@ -218,15 +220,15 @@ class Peer:
     def _on_started(self, event: Started) -> list[Effect]:
         self._planner.look_at_all()
         effects: list[Effect] = [StartTimer("beat", self._config.sync.beat)]
-        if self._store.get(Table.META, b"joining") is None:
-            self._scanning = True
-            effects.append(ScanFolder())
-        else:
-            effects.append(StartTimer("first sync", self._config.first_sync_timeout))
-        return effects
+        if self._store.get(Table.META, b"joining") is not None:
+            return [*effects, StartTimer("first sync", self._config.first_sync_timeout)]
+        if all(author == self.author for author in self._roster.authors):
+            return [*effects, *self._begin_scan()]
+        self._asked = False
+        return [*effects, StartTimer("first sync", self._config.own_head_timeout)]
 
     def _begin_scan(self) -> list[Effect]:
-        """A newcomer has the pool's files (or waited long enough): now its own."""
+        """We have what our neighbors have (or waited long enough): now our own files."""
         if self._scanning:
             return []
         self._scanning = True
@@ -259,7 +261,7 @@ class Peer:
                 effects = self._mesh.link_up(
                     event.link, event.member, event.address, outbound=event.outbound, now=now
                 )
-                heads = self._head_entries()
+                heads = self._sync.greet(event.link)
                 hello = self._mesh.hello(event.link, self._opened, self._identity.name, heads)
                 return [*effects, hello]
             case LinkDown():
@@ -274,15 +276,12 @@ class Peer:
     def _on_link_down(self, event: LinkDown, now: float) -> list[Effect]:
         link = self._mesh.links.get(event.link)
         author = link.author if link is not None else None
-        if not self._mesh.link_down(event.link, now):
-            return []
         self._sync.link_down(event.link)
         self._blobs.link_down(event.link)
+        if not self._mesh.link_down(event.link, now):
+            return []
         name = self._roster.name_of(author) if author else ""
         return [Notify("peer_lost", {"name": name, "reason": event.reason})]
-
-    def _head_entries(self) -> tuple[HeadEntry, ...]:
-        return tuple((bytes(author), seq) for author, seq in self._log.heads.items())
 
     def _on_message(self, event: MessageReceived, now: float, wall: float) -> list[Effect]:
         link, message = event.link, event.message
@@ -295,13 +294,13 @@ class Peer:
             return [CloseLink(link, "protocol")]
         if isinstance(message, HaveHeads):
             self._sync.on_heads(link, message)
-            return self._on_own_head(message.heads, wall)
-        return self._on_linked(link, message, now)
+            return []
+        return self._on_linked(link, message, now, wall)
 
-    def _on_linked(self, link: LinkId, message: Message, now: float) -> list[Effect]:
+    def _on_linked(self, link: LinkId, message: Message, now: float, wall: float) -> list[Effect]:
         match message:
             case Operations():
-                return self._on_operations(link, message)
+                return self._on_operations(link, message, wall)
             case WantOperations():
                 return self._sync.on_want(link, message)
             case Addresses():
@@ -324,9 +323,8 @@ class Peer:
         greeted = self._mesh.on_hello(link, hello, now)
         if not greeted.linked:
             return greeted.effects
-        rolled_back = self._on_own_head(hello.heads, wall)
-        if rolled_back:
-            return [*greeted.effects, *rolled_back]
+        if dict(hello.heads).get(self.author, 0) <= self._log.heads[self.author]:
+            self._asked = True
         effects = [*greeted.effects]
         for effect in greeted.effects:  # a connection that this one replaces
             if isinstance(effect, CloseLink):
@@ -344,14 +342,16 @@ class Peer:
         }
         return [*effects, Notify("peer_linked", facts)]
 
-    def _on_own_head(self, heads: tuple[HeadEntry, ...], wall: float) -> list[Effect]:
-        """Others may know more of our own log than we do: we were restored from an older copy.
+    def _sure(self, wall: float) -> list[Effect]:
+        """Before we write: a sequence number is never used twice.
 
-        A sequence number is never used twice, so we go on as a new author; what the old one wrote
-        comes back to us like anybody's.
+        The store may be an older copy. If nobody confirmed our own head, we go on as a new author.
         """
-        if all(one != self.author or seq <= self._log.heads[self.author] for one, seq in heads):
-            return []
+        return [] if self._asked else self._renew(wall)
+
+    def _renew(self, wall: float) -> list[Effect]:
+        """Go on as a new author; what the old one wrote is everybody's."""
+        self._asked = True
         self.author = new_author(self._store, self._identity, entropy=self._entropy, wall=wall)
         seed = self._store.get(Table.META, b"author_seed")
         opened = self._store.operation(self.author, 1)
@@ -366,10 +366,12 @@ class Peer:
         effects: list[Effect] = [CloseLink(link, "restart") for link in self._mesh.links]
         return [*effects, Notify("rolled_back", {"author": self.author.hex()})]
 
-    def _on_operations(self, link: LinkId, message: Operations) -> list[Effect]:
+    def _on_operations(self, link: LinkId, message: Operations, wall: float) -> list[Effect]:
         result = self._log.admit(message.operations)
         self._sync.on_operations(link, result, answer=message.answer)
         effects = self._sync.relay(result.admitted, link)
+        if any(one.author == self.author for one in result.admitted) or self.author in result.forks:
+            effects += self._renew(wall)  # we signed what we do not know: restored, or copied
         if result.forks:
             names = ", ".join(self._roster.name_of(one) for one in sorted(result.forks))
             effects.append(Notify("fork", {"name": names}))
@@ -378,6 +380,7 @@ class Peer:
     # -- folder ----------------------------------------------------------------------------
 
     def _on_files(self, event: FilesObserved, wall: float) -> list[Effect]:
+        effects = self._sure(wall) if event.seen or event.gone or event.moved else []
         before = self._log.heads[self.author]
         self._local.observe(event, wall)
         paths = [seen.path for seen in event.seen] + list(event.gone)
@@ -386,7 +389,7 @@ class Peer:
         self._scanned = self._scanned or event.scan_complete
         unread = [ReportFile(path) for path in sorted(self._local.unread)]
         self._local.unread.clear()
-        return [*unread, *self._push_own(before)]
+        return [*effects, *unread, *self._push_own(before)]
 
     def _push_own(self, before: int) -> list[Effect]:
         last = self._log.heads[self.author]
@@ -403,6 +406,7 @@ class Peer:
 
     def _on_typing(self, event: TextEdited, wall: float) -> list[Effect]:
         """Our own editors. Positions are checked; what does not fit is refused whole."""
+        effects = self._sure(wall)
         before = self._log.heads[self.author]
         _, version = self._replica.tree.find(event.file, event.version)
         if version is not None and version.kind == "text" and version.live:
@@ -411,15 +415,16 @@ class Peer:
             self._replica.write(
                 [EditText(event.file, version.id, update) for update in updates], wall
             )
-        return self._push_own(before)
+        return [*effects, *self._push_own(before)]
 
     # -- the door --------------------------------------------------------------------------
 
     def _on_knock(self, event: Knocked, wall: float) -> list[Effect]:
+        effects = self._sure(wall)
         before = self._log.heads[self.author]
         answer = self._reception.on_knock(event, self._mesh.client_list().entries, wall)
         pushed = [*self._push_own(before), *self._sync.relay(answer.admitted, None)]
-        return [*pushed, *answer.effects]
+        return [*effects, *pushed, *answer.effects]
 
     # -- deciding once ---------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import msgspec
 from .blobs import Blobs
 from .disk import Disk, DiskEntry, Intent, entry_of
 from .files import (
+    IGNORE_FILE,
     Job,
     JobResult,
     Kind,
@@ -66,12 +67,15 @@ def is_safe_link(path: str, target: str) -> bool:
     """Whether a symbolic link at ``path`` is relative and stays inside the folder."""
     if not target or "\x00" in target or target.startswith("/"):
         return False
-    depth = len(ancestors(path))
+    at = path.split("/")[:-1]
     for part in target.split("/"):
-        depth += -1 if part == ".." else 0 if part in ("", ".") else 1
-        if depth < 0:
-            return False
-    return not (depth >= 0 and target.split("/")[0] == ".meerkat" and not ancestors(path))
+        if part == "..":
+            if not at:
+                return False
+            at.pop()
+        elif part not in ("", "."):
+            at.append(part)
+    return at[:1] != [".meerkat"]
 
 
 class Planner:
@@ -95,6 +99,7 @@ class Planner:
         self._later: dict[str, float] = {}  # path -> when to try again
         self._blocked: set[str] = set()  # wait for any other path to become free
         self._left: set[str] = set()  # folders that stay because of what is in them
+        self._ignored: set[str] = set()  # what stands there is this machine's own business
         self._ticket = 0
         self._job_bytes = 0
         replica.before_edit = self._keep_base
@@ -157,6 +162,9 @@ class Planner:
         view, entry = self._replica.view, self._disk.get(path)
         self.problems.pop(path, None)
         shown = view.files.get(path)
+        if path in self._ignored:
+            self._blobs.release(path)
+            return []
         self._blobs.release(path, but=self._blob_of(shown))
         if shown is not None:
             return self._want_file(path, shown, entry)
@@ -201,15 +209,18 @@ class Planner:
             return self._start(RemoveFile(self._next(), path, ContentHash(entry.digest)), path)
         if self._disk.get(target) is None and not self._disk.blocked_by(target):
             return self._move(path, target, entry)
-        if target in self._busy or self._replica.view.files.get(path) is None:
+        view = self._replica.view
+        if target in self._busy or not (path in view.files or view.is_folder(path)):
             return self._wait(path)
-        # Somebody wants this place, and our target is taken, too: perhaps by what belongs here.
+        # Something else belongs here, and our target is taken, too: perhaps by just that.
         aside = f"{path}.{entry.version[:4].hex()}.moving"
+        if aside in self._ignored:  # the pool has it: it is written again when its place is free
+            return self._start(RemoveFile(self._next(), path, ContentHash(entry.digest)), path)
         return self._move(path, aside, entry)
 
     def _wanted_elsewhere(self, path: str, entry: DiskEntry) -> str | None:
         place = self._replica.view.place_of(entry.version)
-        if place is None or place == path:
+        if place is None or place == path or place in self._ignored:
             return None
         other = self._disk.get(place)
         return None if other is not None and other.version == entry.version else place
@@ -273,6 +284,7 @@ class Planner:
             )
             self._disk.put(path, fresh)
             self._bases.pop(version.id, None)
+            self._blobs.release(path)
             return self._want_mode(path, fresh, file, version)
         expected = ContentHash(entry.digest) if entry is not None else None
         job = WriteFile(self._next(), path, _kind(version), data, digest, file.executable, expected)
@@ -344,6 +356,7 @@ class Planner:
                 self._disk.put(job.path, entry_of(observed, task.file, task.version, task.at))
                 self._bases.pop(task.version, None)
                 self._blobs.written(job.digest)
+                self._new_rules(job.path)
             case MoveFile() if observed is not None:
                 entry = self._disk.get(job.path)
                 self._disk.remove(job.path)
@@ -361,12 +374,17 @@ class Planner:
             case RemoveFile() | RemoveFolder():
                 self._disk.remove(job.path)
                 self.dirty.update(ancestors(job.path)[-1:])
+                self._new_rules(job.path)
                 self._retry_folders(job.path)
             case _:
                 pass
 
     def _failed(self, task: _Task, result: JobResult, now: float) -> None:
         path = task.paths[-1]
+        if result.outcome is Outcome.IGNORED:
+            self._ignored.add(result.ignored)
+            self._disk.remove(result.ignored)
+            return
         if result.outcome is Outcome.CORRUPT and isinstance(task.job, WriteFile):
             self._blobs.spoiled(task.job.digest)
             return
@@ -399,7 +417,15 @@ class Planner:
         self.dirty |= self._blocked
         self._blocked.clear()
         self.dirty.add(path)
+        self._ignored.discard(path)
+        self._new_rules(path)
         self._retry_folders(path)
+
+    def _new_rules(self, path: str) -> None:
+        """What was ignored may not be any more."""
+        if path == IGNORE_FILE:
+            self.dirty |= self._ignored
+            self._ignored.clear()
 
     def _retry_folders(self, path: str) -> None:
         """Something in folders that had to stay is different now; perhaps they can go."""
@@ -420,8 +446,8 @@ def _kind(version: Version) -> Kind:
 
 
 _REASONS = {
-    Outcome.NAME: "This machine cannot hold such a name ({detail}); rename it on another one.",
-    Outcome.DENIED: "Not allowed to write here ({detail}); check the folder's permissions.",
-    Outcome.FULL: "The disk is full ({detail}); free some space, it goes on by itself.",
-    Outcome.BUSY: "Writing failed ({detail}); trying again.",
+    Outcome.NAME: "Not written here: {detail}.",
+    Outcome.DENIED: "Not written here: {detail}.",
+    Outcome.FULL: "Not written yet: {detail}.",
+    Outcome.BUSY: "Not written yet: {detail}.",
 }

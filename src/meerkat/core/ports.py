@@ -35,13 +35,11 @@ class Table(Enum):
     DISK = "disk"  # path -> what the disk is known to hold, and what of the tree that is
     TEXT = "text"  # VersionId -> snapshot of a live text
     TEXT_LOG = "text_log"  # VersionId + Lamport + AuthorId + sequence -> b"": edits of a text
-    MANIFEST = "manifest"  # ContentHash of a blob -> its manifest
     CHUNK = "chunk"  # ContentHash of a chunk + VersionId that has it -> offset and length
     MEMBER = "member"  # MemberId -> the roster's record
-    AUTHOR = "author"  # AuthorId -> what is known of an author (member, seen heads, forks)
+    AUTHOR = "author"  # AuthorId -> the roster's record: its member, name and certificate
     ADDRESS = "address"  # AuthorId -> addresses where it was met
     INVITATION = "invitation"  # invitation id -> open invitations of ours
-    HELD = "held"  # operations waiting to be applied or admitted
 
 
 class Store(Protocol):
@@ -71,10 +69,6 @@ class Store(Protocol):
         self, author: AuthorId, first: int, last: int, *, limit_bytes: int
     ) -> list[bytes]:
         """Operations ``first..last`` in order, at least one, until ``limit_bytes`` is reached."""
-        ...
-
-    def truncate(self, author: AuthorId, last: int) -> None:
-        """Forget the author's operations after ``last`` (only after a fork)."""
         ...
 
     def get(self, table: Table, key: bytes) -> bytes | None:

@@ -114,6 +114,12 @@ class Roster:
         record = self.authors.get(author)
         return record is not None and (record.introduced or MemberId(record.member) in self.members)
 
+    def knows(self, member: MemberId) -> bool:
+        """Whether we talk to any author of ``member``, also to one we have not heard of yet."""
+        return member in self.members or any(
+            record.introduced and record.member == member for record in self.authors.values()
+        )
+
     def member_of(self, author: AuthorId) -> MemberId | None:
         """The member an author speaks for."""
         record = self.authors.get(author)

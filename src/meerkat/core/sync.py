@@ -19,7 +19,7 @@ from .events import LinkId
 from .heads import Heads, Range
 from .ids import AuthorId
 from .log import Admission, Log
-from .messages import HaveHeads, HeadEntry, Operations, WantOperations
+from .messages import MAX_HEADS, HaveHeads, HeadEntry, Operations, WantOperations
 from .operation import Operation
 
 __all__ = ["Sync", "SyncConfig"]
@@ -61,20 +61,28 @@ class Sync:
         self._log = log
         self._config = config
         self._links: dict[LinkId, _LinkState] = {}
+        self._greetings: dict[LinkId, Heads] = {}  # what our Hello said, until theirs comes
         self._noting = False
         self._applied = Heads()  # when a request was last in vain
 
     # -- links -----------------------------------------------------------------------------
 
+    def greet(self, link: LinkId) -> tuple[HeadEntry, ...]:
+        """The heads for our Hello, which is all that the other side knows of us at first."""
+        self._greetings[link] = self._log.heads.copy()
+        return self._entries()
+
     def link_up(self, link: LinkId, heads: Iterable[HeadEntry]) -> None:
-        """Hellos were exchanged; both know the other's heads of that moment."""
-        state = _LinkState(Heads(), Heads(), self._log.heads.copy())
+        """The other side said hello, too."""
+        told = self._greetings.pop(link, Heads())
+        state = _LinkState(Heads(), Heads(), told)
         self._links[link] = state
         self._learn(state, heads)
 
     def link_down(self, link: LinkId) -> None:
         """What was asked there is asked elsewhere."""
         self._links.pop(link, None)
+        self._greetings.pop(link, None)
 
     def has_all(self, link: LinkId) -> bool:
         """Whether both sides of a link have the same, as far as both have said."""
@@ -157,11 +165,9 @@ class Sync:
         for link, state in sorted(self._links.items()):
             if state.asked:
                 continue
-            ranges = [
-                one
-                for one in state.theirs.missing_from(self._log.heads)
-                if one.author not in taken | state.useless | self._log.frozen
-            ]
+            skip = taken | state.useless | self._log.frozen
+            missing = state.theirs.missing_from(self._log.heads)
+            ranges = [one for one in missing if one.author not in skip]
             if ranges:
                 state.asked = {one.author: one for one in ranges}
                 state.asked_at = now
@@ -176,11 +182,11 @@ class Sync:
 
     def _look_again(self) -> None:
         """Since something was applied, another request may bring what the last one did not."""
-        if any(state.useless for state in self._links.values()):
-            if self._applied != self._log.applied:
-                self._applied = self._log.applied.copy()
-                for state in self._links.values():
-                    state.useless.clear()
+        waiting = any(state.useless for state in self._links.values())
+        if waiting and self._applied != self._log.applied:
+            self._applied = self._log.applied.copy()
+            for state in self._links.values():
+                state.useless.clear()
 
     def note(self) -> list[Effect]:
         """Tell those who do not know what we have."""
@@ -195,7 +201,7 @@ class Sync:
         return [*effects, StartTimer("beat", self._config.beat)]
 
     def _tell(self, which: Callable[[_LinkState], bool]) -> list[Effect]:
-        heads = tuple((bytes(author), seq) for author, seq in self._log.heads.items())
+        heads = self._entries()
         effects: list[Effect] = []
         for link, state in sorted(self._links.items()):
             if which(state):
@@ -203,8 +209,13 @@ class Sync:
                 effects.append(Send(link, HaveHeads(heads)))
         return effects
 
+    def _entries(self) -> tuple[HeadEntry, ...]:
+        return tuple((bytes(author), last) for author, last in self._log.heads.items())
+
     def _learn(self, state: _LinkState, heads: Iterable[HeadEntry]) -> None:
-        state.theirs.merge((AuthorId(author), sequence) for author, sequence in heads)
+        for author, sequence in heads:
+            if state.theirs[AuthorId(author)] or len(state.theirs) < MAX_HEADS:
+                state.theirs.advance(AuthorId(author), sequence)
 
 
 def _slices(operations: list[Operation], limit: int) -> list[tuple[bytes, ...]]:

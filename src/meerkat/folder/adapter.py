@@ -107,6 +107,7 @@ class FolderAdapter:
 
     def start(self) -> None:
         """Start the threads and the first scan."""
+        self._scanner.load_rules()  # jobs wait already, and must not meet what is ignored
         for worker in (self._first, self._hasher, self._third):
             worker.start()
         self._watcher.start()
@@ -168,7 +169,6 @@ class FolderAdapter:
     # --- on the first thread ---
 
     def _begin(self) -> None:
-        self._scanner.load_rules()
         for name in self._replaced.left_behind():
             text = f"written to while meerkat stopped: its content is kept in {name}"
             self._scanner.problems.add(f".meerkat/replaced/{name}", text)

@@ -120,7 +120,7 @@ class Changes:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            text = "another file system is mounted there: move the file by hand"
+            text = "another file system is mounted there; move the file by hand"
             raise Refuse(Outcome.DENIED, text, known) from error
         self.touched |= {split(job.path)[0], split(job.target)[0]}
         stat = os.stat(target.name, dir_fd=target.directory, follow_symlinks=False)

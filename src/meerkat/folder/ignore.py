@@ -12,9 +12,8 @@ from pathspec import GitIgnoreSpec
 
 from .paths import is_own_name, split
 
-__all__ = ["DEFAULT_RULES", "IGNORE_FILE", "Ignore"]
+__all__ = ["DEFAULT_RULES", "Ignore"]
 
-IGNORE_FILE = ".meerkatignore"
 MOST_REMEMBERED = 20_000  # folders whose answer is kept
 
 DEFAULT_RULES = (

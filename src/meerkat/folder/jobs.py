@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from meerkat.core.files import (
+    IGNORE_FILE,
     Job,
     JobResult,
     MoveFile,
@@ -87,6 +88,9 @@ class JobQueue:
             if self._must_wait(job):
                 self._waiting.append(job)
                 continue
+            if not isinstance(job, PrepareBlob) and (ignored := self._writer.ignored(job)):
+                self._deliver([ignored], size_of(job))
+                continue
             if isinstance(job, PrepareBlob):
                 self._prepare(job)
             elif isinstance(job, WriteFile) and isinstance(job.data, ContentHash):
@@ -94,8 +98,8 @@ class JobQueue:
             else:
                 group.append(job)
                 size += size_of(job)
-                if size >= self._config.group_bytes:
-                    break
+                if size >= self._config.group_bytes or job.path == IGNORE_FILE:
+                    break  # after new rules the next job may be one to refuse
         if group:
             self._deliver(list(self._perform(group)), sum(size_of(job) for job in group))
 
@@ -105,7 +109,7 @@ class JobQueue:
         except Exception:
             # A fault of ours. Without results the peer would wait for ever; so it tries again.
             LOG.exception("a group of %d jobs failed", len(group))
-            busy = "meerkat failed here; its log says how: tried again later"
+            busy = "meerkat failed here, its log says how; it is tried again"
             return [JobResult(job.ticket, Outcome.BUSY, None, busy) for job in group]
 
     def _refuse(self, job: Job, reason: str) -> None:

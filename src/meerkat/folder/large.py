@@ -41,6 +41,10 @@ class LargeFiles:
         self._to_first_thread = to_first_thread
         self._hashing: dict[str, bool] = {}  # path -> whether to look again afterwards
 
+    def paths(self) -> set[str]:
+        """What is being hashed, or waits for it."""
+        return set(self._hashing)
+
     def hash(self, path: str) -> None:
         """Hash what stands at ``path``; the scanner gets the reading."""
         if path in self._hashing:
@@ -48,13 +52,19 @@ class LargeFiles:
             return
         self._hashing[path] = False
 
+        shown = 0  # the whole size, while only a part of it was told
+
         def progress(done: int, total: int) -> None:
+            nonlocal shown
+            shown = total if done < total else 0
             self._listener.progress(path, done, total)
 
         def work() -> None:
             with contextlib.suppress(Interrupted):
                 root, hasher = self._scanner.root, self._hasher
                 reading = hash_large(root, path, progress, lambda: hasher.stopping)
+                if shown:  # it changed meanwhile, or went away: this reading ends all the same
+                    progress(shown, shown)
                 self._to_first_thread(lambda: self._hashed(path, reading))
 
         self._hasher.call(work)

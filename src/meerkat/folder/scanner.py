@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 from typing import assert_never
 
-from meerkat.core.files import Kind, Observed, Seen, TextContent
+from meerkat.core.files import IGNORE_FILE, Kind, Observed, Seen, TextContent
 
 from .config import FolderConfig
 from .departures import Departures
-from .ignore import IGNORE_FILE, Ignore
+from .ignore import Ignore
 from .known import Known
 from .large import LargeFiles
 from .paths import Root, missing
@@ -192,6 +192,10 @@ class Scanner:
         """Paths about which nothing is decided yet."""
         return self.settling.paths() | set(self.departures.paths())
 
+    def hashing(self) -> set[str]:
+        """Large files that are being read."""
+        return self._large.paths()
+
     def forget_doubts(self) -> None:
         """The folder is away: what was about to be decided is void."""
         self.settling.clear()
@@ -224,6 +228,9 @@ class Scanner:
         self.problems.clear(path)
         self.departures.came_back(path)
         observed, known = found.observed, self.known.get(path)
+        if self.ignore.ignores(path, folder=observed.kind is Kind.FOLDER):
+            self.known.forget(path)  # whoever looked did so before the rule came
+            return
         if known is not None and same_content(known, observed) and path not in self._wanted:
             if known.signature != observed.signature:
                 self.known.record(path, observed, found.links)
@@ -256,7 +263,7 @@ class Scanner:
         self.known.record(path, found.observed, found.links)
         if path == IGNORE_FILE:
             text = found.content.data if isinstance(found.content, TextContent) else b""
-            self.ignore.set_rules(text.decode("utf-8", "replace"))
+            self._take_rules(text)
             self.on_rules_changed()
         if found.links > 1:
             for other in self.known.other_names(path, found.observed.signature.inode):
@@ -269,19 +276,30 @@ class Scanner:
         self.departures.came_back(path)
         if observed is None:
             self.known.forget(path)
-            return
-        self.known.record(path, observed)
+        else:
+            self.known.record(path, observed)
+        self.look_for_rules(path)
+
+    def look_for_rules(self, path: str) -> None:
+        """What stands at a path is new, or gone: are other files ignored from now on?"""
         if path == IGNORE_FILE:
             self.load_rules()
             self.on_rules_changed()
 
     def load_rules(self) -> None:
-        """Read ``.meerkatignore`` before the first scan, or after we wrote it."""
+        """Read ``.meerkatignore`` before anything else is done, or after we wrote it."""
         reading = read_path(self.root, IGNORE_FILE, self.config.large_bytes)
         if isinstance(reading, Found) and isinstance(reading.content, TextContent):
-            self.ignore.set_rules(reading.content.data.decode("utf-8", "replace"))
+            self._take_rules(reading.content.data)
         else:
-            self.ignore.set_rules("")
+            self._take_rules(b"")
+
+    def _take_rules(self, text: bytes) -> None:
+        self.ignore.set_rules(text.decode("utf-8", "replace"))
+        for path in self.known.paths():
+            known = self.known.get(path)
+            if known and self.ignore.ignores(path, folder=known.kind is Kind.FOLDER):
+                self.known.forget(path)  # neither a change nor its end is news from now on
 
     def _check_later(self, path: str, observed: Observed) -> None:
         signature = observed.signature

@@ -79,7 +79,7 @@ class ScanSchedule:
         pause = max(self._config.rescan_shortest, self._config.rescan_factor * spent)
         self._arm_scan(time.monotonic() + pause)
         if walk.complete and not self.lost:
-            self._left = self._scanner.waiting()
+            self._left = self._scanner.waiting() | self._scanner.hashing()
             self._left_until = time.monotonic() + COMPLETE_WITHIN
             self._worker.at(self._left_until, lambda: None)
         if self._wanted:
@@ -138,12 +138,17 @@ class ScanSchedule:
         self._next_rehash = time.monotonic() + pause
 
     def complete_if_done(self) -> None:
-        """A scan is complete when all it found doubtful is settled, too."""
+        """A scan is complete when all it found doubtful is settled and all it found is read.
+
+        What keeps changing is not waited for long; what is large, for as long as that takes.
+        """
         if self._left is None or self.lost:
             return
         if self._left:
-            self._left &= self._scanner.waiting()
-        if not self._left or time.monotonic() >= self._left_until:
+            late = time.monotonic() >= self._left_until
+            doubtful = set() if late else self._scanner.waiting()
+            self._left &= doubtful | self._scanner.hashing()
+        if not self._left:
             self._left = None
             self._scanner.batch.flush(scan_complete=True)
 

@@ -88,8 +88,23 @@ class Writer:
         if result is not None:
             self._results[index] = result
 
+    def ignored(self, job: Job) -> JobResult | None:
+        """The refusal of a job that names an ignored path; None for any other."""
+        assert not isinstance(job, PrepareBlob)
+        folder = isinstance(job, MakeFolder | RemoveFolder)
+        for path in (job.path, job.target) if isinstance(job, MoveFile) else (job.path,):
+            try:
+                check_path(path)
+            except UnsafePath:
+                return None  # refused for that
+            if self._scanner.ignore.ignores(path, folder=folder):
+                return JobResult(job.ticket, Outcome.IGNORED, None, "ignored here", path)
+        return None
+
     def _changed(self, job: Job) -> JobResult:
         assert not isinstance(job, PrepareBlob)
+        if (ignored := self.ignored(job)) is not None:
+            return ignored  # a rule that came meanwhile
         path = job.target if isinstance(job, MoveFile) else job.path
         for looked in {job.path, path}:
             self._scanner.look_now(looked)

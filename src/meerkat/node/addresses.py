@@ -48,8 +48,8 @@ def advertised(bound: str, extra: tuple[str, ...] = ()) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*extra, *own)))[:MAX_ADDRESSES]
 
 
-def parse_listen(text: str) -> tuple[str, int | None]:
-    """Host and port of ``--listen HOST[:PORT]``.
+def parse_listen(text: str, said: str = "--listen") -> tuple[str, int | None]:
+    """Host and port of ``--listen HOST[:PORT]``, or of whatever else ``said`` it.
 
     Raises:
         MeerkatError: if it is neither.
@@ -60,7 +60,7 @@ def parse_listen(text: str) -> tuple[str, int | None]:
     try:
         host, port = parse_address(text) if ":" in text else (text, None)
     except ValueError as error:
-        raise MeerkatError(f"--listen {text}: {error}. Write HOST or HOST:PORT.") from error
+        raise MeerkatError(f"{said} {text}: {error}. Write HOST or HOST:PORT.") from error
     return host, port
 
 

@@ -112,13 +112,16 @@ def _watches(state: StateFolder, _: tuple[str, ...]) -> Finding:
     return Finding("watches", True, f"{count} folders, {limit:,} can be watched")
 
 
-def _port(_: StateFolder, addresses: tuple[str, ...]) -> Finding:
+def _port(state: StateFolder, addresses: tuple[str, ...]) -> Finding:
     if not addresses:
         with socket.socket() as probe:
-            taken = probe.connect_ex(("127.0.0.1", DEFAULT_PORT)) == 0
-        text = f"port {DEFAULT_PORT} is " + (
-            "taken; the next free one is used" if taken else "free"
-        )
+            port = state.read_config().port
+            taken = probe.connect_ex(("127.0.0.1", port or DEFAULT_PORT)) == 0
+        if port and taken:
+            text = f"port {port} of config.toml is taken"
+            return Finding("port", False, text, "Choose another, or leave it out.")
+        text = f"port {port or DEFAULT_PORT} is "
+        text += "taken; the next free one is used" if taken else "free"
         return Finding("port", True, text)
     for address in addresses:
         host, port = parse_address(address)

@@ -84,7 +84,7 @@ def make_home(state: StateFolder, keys: Keys, identity: birth.Identity, pool: Po
     LOG.info("member %s of pool %s", identity.member, pool)
 
 
-def open_home(state: StateFolder, *, name: str | None = None) -> Home:
+def open_home(state: StateFolder) -> Home:
     """Open what an earlier run left, under a new author if the log may have been cut or copied.
 
     Raises:
@@ -99,7 +99,7 @@ def open_home(state: StateFolder, *, name: str | None = None) -> Home:
         pool = birth.stored_pool(store)
         if pool is None:
             raise NotAPool(f"{state.folder} was not joined completely. Use the invitation again.")
-        identity = identity_of(keys, tls, name or config.name or stored_name(store))
+        identity = identity_of(keys, tls, stored_name(store))
         if doubtful:
             with store.transaction():
                 author = birth.new_author(

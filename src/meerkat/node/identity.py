@@ -13,7 +13,7 @@ from meerkat.store import Keys
 from meerkat.transport.identity import TlsIdentity
 from meerkat.transport.new_identity import new_tls_identity
 
-__all__ = ["default_name", "identity_of", "new_keys", "tls_of"]
+__all__ = ["clean_name", "default_name", "identity_of", "new_keys", "tls_of"]
 
 MAX_NAME = 64  # characters; as in messages.Hello
 KEY_BYTES = 32
@@ -27,7 +27,7 @@ def new_keys() -> Keys:
     """
     member = secrets.token_bytes(KEY_BYTES)
     tls = new_tls_identity(member).to_bytes()
-    return Keys(member=member, author=secrets.token_bytes(KEY_BYTES), tls=tls)
+    return Keys(member=member, tls=tls)
 
 
 def tls_of(keys: Keys) -> TlsIdentity:

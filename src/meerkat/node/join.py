@@ -12,9 +12,11 @@ import msgspec
 
 from meerkat.core import birth
 from meerkat.core.door import KnockError, Welcome, make_knock, read_welcome
+from meerkat.core.ids import MemberId, PoolId
 from meerkat.core.messages import AddressEntry
 from meerkat.core.operation import OperationError
 from meerkat.core.ports import Table
+from meerkat.core.roster import read_opened
 from meerkat.errors import FolderInUse, InvitationError, MeerkatError
 from meerkat.store import Keys, SqliteStore, StateFolder
 from meerkat.transport.base import LinkError
@@ -26,7 +28,7 @@ from meerkat.transport.invitation import Invitation, decode_invitation
 from .home import Home, birth_of, is_complete, make_home, open_home
 from .identity import default_name, identity_of, new_keys, tls_of
 
-__all__ = ["decode_invitation", "default_folder", "enter", "join", "keep_addresses"]
+__all__ = ["decode_invitation", "default_folder", "enter", "join", "keep_addresses", "name_among"]
 
 LOOK_TIMEOUT = 5.0  # seconds for an address to show whose it is
 KNOCK_TIMEOUT = 10.0  # seconds; the door's own deadline
@@ -40,7 +42,7 @@ def default_folder(invitation: Invitation, parent: Path) -> Path:
 
 
 async def join(state: StateFolder, invitation: Invitation, *, name: str | None = None) -> Home:
-    """Become a member; a folder that is one already is just opened.
+    """Become a member, as ``name``; a folder that is one already is just opened.
 
     Raises:
         InvitationError: if the door does not open.
@@ -48,7 +50,7 @@ async def join(state: StateFolder, invitation: Invitation, *, name: str | None =
         MeerkatError: if nobody answers.
     """
     if is_complete(state):
-        home = open_home(state, name=name)
+        home = open_home(state)
         if home.pool == invitation.pool:
             return home
         home.close()
@@ -59,11 +61,13 @@ async def join(state: StateFolder, invitation: Invitation, *, name: str | None =
         raise InvitationError("This invitation has expired; ask for a new one.")
     keys = new_keys()
     await enter(state, invitation, keys, name or state.read_config().name or default_name())
-    return open_home(state, name=name)
+    return open_home(state)
 
 
 async def enter(state: StateFolder, invitation: Invitation, keys: Keys, name: str) -> None:
     """Knock, and fill a new store with the answer. Nothing is left behind if the door stays shut.
+
+    ``name`` is for a new member; one whom the pool knows already has its name from then.
 
     Raises:
         InvitationError, MeerkatError: as ``join``.
@@ -78,7 +82,8 @@ async def enter(state: StateFolder, invitation: Invitation, keys: Keys, name: st
     welcome = await _knock(invitation, request)
     state.write_keys(keys)
     try:
-        with birth_of(state, identity.name) as store:
+        known = name_among(welcome.introductions, invitation.pool, identity.member)
+        with birth_of(state, known or identity.name) as store:
             birth.finish_join(
                 store,
                 newborn,
@@ -91,6 +96,17 @@ async def enter(state: StateFolder, invitation: Invitation, keys: Keys, name: st
             "The member at the door answered nonsense; update meerkat on both sides."
         ) from error
     make_home(state, keys, identity, invitation.pool)
+
+
+def name_among(introductions: Iterable[bytes], pool: PoolId, member: MemberId) -> str:
+    """The name that a member's first author went by; empty if none of these is its author.
+
+    Raises:
+        OperationError: if an introduction is not what it should be.
+    """
+    found = (read_opened(data, pool) for data in introductions)
+    own = [one for one in found if one.opened.member == member]
+    return min(own, key=lambda one: one.operation.wall_ms).opened.name if own else ""
 
 
 def keep_addresses(store: SqliteStore, entries: Iterable[AddressEntry]) -> None:

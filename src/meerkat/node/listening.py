@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import meerkat.errors
+from meerkat.store import FolderConfig
 from meerkat.transport.addresses import format_address, parse_address
 from meerkat.transport.base import LinkError, PortTaken, Transport
 from meerkat.transport.door import Door
 
-from .addresses import advertised
+from .addresses import advertised, parse_listen
 from .options import DEFAULT_PORT, NodeConfig, NodeOptions
 
-__all__ = ["Reach", "listen"]
+__all__ = ["Reach", "listen", "with_settings"]
 
 Listen = Callable[[str, int], Awaitable[str]]
 
@@ -25,6 +26,30 @@ class Reach:
     bound: str = ""
     links: tuple[str, ...] = ()
     door: tuple[str, ...] = ()
+
+
+def with_settings(options: NodeOptions, settings: FolderConfig) -> NodeOptions:
+    """What ``config.toml`` says where the command line says nothing.
+
+    Raises:
+        MeerkatError: if its address is none.
+        FolderError: if it names two ports.
+    """
+    if not options.listen:
+        return options
+    host, port = "", settings.port
+    if settings.listen is not None:
+        host, own_port = parse_listen(settings.listen, "config.toml: listen =")
+        if port is not None and own_port not in (None, port):
+            raise meerkat.errors.FolderError(
+                "config.toml: listen and port name two different ports. Leave one out."
+            )
+        port = port if own_port is None else own_port
+    return replace(
+        options,
+        host=options.host or host,
+        port=port if options.port is None else options.port,
+    )
 
 
 async def listen(

@@ -24,7 +24,14 @@ from meerkat.core.events import (
 )
 from meerkat.core.ids import MemberId
 from meerkat.core.status import Problem, Status
-from meerkat.errors import MeerkatError, NotRunning, StoreDamaged, StoreError
+from meerkat.errors import (
+    MeerkatError,
+    NodeBroken,
+    NotRunning,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+)
 from meerkat.transport.base import LinkListener, Transport
 from meerkat.transport.grpc_transport import GrpcTransport
 from meerkat.transport.identity import TlsIdentity
@@ -37,17 +44,17 @@ from .hands import Hands
 from .home import Home
 from .inbox import Inbox
 from .links import Links
-from .listening import Reach, listen
+from .listening import Reach, listen, with_settings
 from .mind import MakeMind, Mind, make_peer
 from .options import NodeConfig, NodeOptions
 from .reception import Reception
-from .recovery import NodeBroken, wait_for_store
+from .recovery import wait_for_store
 from .serving import Serving
 from .spawn import spawner
 from .timers import Timers
 from .trace import trace
 
-__all__ = ["Node", "NodeBroken"]
+__all__ = ["Node"]
 
 LOG = logging.getLogger(__name__)
 DEFAULT_OPTIONS = NodeOptions()
@@ -186,10 +193,12 @@ class Node:
             reception=reception,
             bulletin=self.bulletin,
         )
-        self.reach = await listen(transport, reception.door, self._options, config)
+        options = with_settings(self._options, home.config)
+        self.reach = await listen(transport, reception.door, options, config)
         self._begin(mind)
-        if self._paused is not None:
-            raise self._paused
+        why_not = self._failure or self._paused
+        if why_not is not None:
+            raise why_not
 
     def _make_folder(self, mind: Mind) -> FolderHand:
         return FolderHand(
@@ -241,6 +250,7 @@ class Node:
         self._mind = None
         self._inbox.clear()
         self._failure = self._failure or error
+        self._hands.reception.refuse(self._failure)
         self._stopped.set()
 
     def _pause(self, error: StoreError) -> None:
@@ -258,7 +268,7 @@ class Node:
         self._hands.timers.clear()
         self._hands.dialer.cancel()
         self._hands.links.refuse("full")
-        self._hands.reception.pause()
+        self._hands.reception.refuse(StoreFull(StoreFull.__doc__))
         self.bulletin.publish("problem", path="", text=str(error))
         self._resuming = self._spawn(self._resume_later)
 
@@ -289,6 +299,8 @@ class Node:
             raise NotRunning("Meerkat is starting or stopping; ask again.")
         self._last_status = status
         problems = self._hands.folder.problems
+        if self._hands.folder.reading:
+            status = replace(status, in_sync=False)
         if self._paused is not None:
             problems = (*problems, Problem("", str(self._paused)))
             status = replace(status, peers=(), in_sync=False)

@@ -15,17 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from meerkat.core import birth
-from meerkat.core.ids import PoolId
+from meerkat.core.ids import MemberId, PoolId
 from meerkat.core.operation import OperationError
 from meerkat.core.ports import Table
 from meerkat.core.roster import read_opened
+from meerkat.core.signing import SigningKey
 from meerkat.errors import MeerkatError, NotAPool, StoreError
 from meerkat.store import SqliteStore, StateFolder
 from meerkat.transport.invitation import Invitation
 
 from .home import birth_of, locked, make_home
 from .identity import default_name, identity_of, tls_of
-from .join import enter
+from .join import enter, name_among
 
 __all__ = ["Rebuilt", "rebuild"]
 
@@ -56,6 +57,8 @@ async def rebuild(
 ) -> Rebuilt:
     """Put the store aside and begin a new one, under a new author key of the same member.
 
+    ``name`` counts only where neither the old store nor the pool knows the member's.
+
     Raises:
         NotAPool: if the folder was never shared.
         AlreadyRunning: if a process serves it.
@@ -64,8 +67,8 @@ async def rebuild(
     StateFolder(folder).require()
     with locked(folder) as state:
         keys = state.read_keys()
-        rescued = _rescue(state)
-        name = name or rescued.name or state.read_config().name or default_name()
+        rescued = _rescue(state, MemberId(SigningKey(keys.member).public))
+        name = rescued.name or name or state.read_config().name or default_name()
         if invitation is None and not _leads_back(rescued):
             raise MeerkatError(
                 "The damaged store does not say any more who is in the pool. Ask a member for an "
@@ -104,18 +107,18 @@ def _begin(state: StateFolder, rescued: _Rescued, name: str) -> None:
     make_home(state, keys, identity, rescued.pool)
 
 
-def _rescue(state: StateFolder) -> _Rescued:
+def _rescue(state: StateFolder, member: MemberId) -> _Rescued:
     """Whatever can be read; damage anywhere costs only what stands there."""
     rescued = _Rescued()
     try:
         with closing(SqliteStore(state.store, must_exist=True)) as store:
-            _rescue_from(store, rescued)
+            _rescue_from(store, rescued, member)
     except StoreError as error:
         LOG.warning("the old store: %s", error)
     return rescued
 
 
-def _rescue_from(store: SqliteStore, rescued: _Rescued) -> None:
+def _rescue_from(store: SqliteStore, rescued: _Rescued, member: MemberId) -> None:
     rescued.pool = birth.stored_pool(store)
     if rescued.pool is None:
         raise NotAPool("The store belongs to no pool; there is nothing to rebuild.")
@@ -126,6 +129,7 @@ def _rescue_from(store: SqliteStore, rescued: _Rescued) -> None:
         opened = store.operation(author, 1)
         if opened is not None and _is_sound(opened, rescued.pool):
             rescued.introductions.append(opened)
+    rescued.name = rescued.name or name_among(rescued.introductions, rescued.pool, member)
 
 
 def _readable(store: SqliteStore, table: Table) -> Iterator[tuple[bytes, bytes]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from meerkat.core.effects import AnswerKnock, InvitationMade
 from meerkat.core.events import Event, InviteRequested, Knocked
 from meerkat.core.ids import PoolId
-from meerkat.errors import InvitationError, StoreFull
+from meerkat.errors import InvitationError, MeerkatError, StoreFull
 from meerkat.transport.door import Door, KnockRefused
 from meerkat.transport.identity import TlsIdentity, fingerprint
 from meerkat.transport.invitation import Invitation, encode_invitation
@@ -40,6 +40,7 @@ class Reception:
         Raises:
             InvitationError: if nobody could reach our door.
             StoreFull: if it could not be kept.
+            NodeBroken: if the peer met a bug.
         """
         if not addresses:
             raise InvitationError(
@@ -69,11 +70,10 @@ class Reception:
         else:
             self._knocks.answer(effect.ticket, effect)
 
-    def pause(self) -> None:
-        """The peer is gone for now; nobody will be answered."""
-        full = StoreFull(StoreFull.__doc__)
-        self._invitations.fail(full)
-        self._knocks.fail(full)
+    def refuse(self, reason: MeerkatError) -> None:
+        """The peer is gone, for now or for good: who waits for an answer gets this one."""
+        self._invitations.fail(reason)
+        self._knocks.fail(reason)
 
     async def _on_knock(self, request: bytes, address: str) -> bytes:
         try:
@@ -83,6 +83,8 @@ class Reception:
             )
         except StoreFull as error:
             raise KnockRefused("The disk of this member is full; try again later.") from error
+        except MeerkatError as error:
+            raise KnockRefused("This member has to stop; ask another one.") from error
         if decided.reply is None:
             raise KnockRefused(decided.refusal)
         return decided.reply

@@ -1,4 +1,4 @@
-"""When it does not go on: waiting for a full disk, and stopping loudly at a bug."""
+"""When it does not go on because the disk is full: waiting until it does."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import asyncio
 from collections.abc import Callable
 
 from meerkat.core.ports import Table
-from meerkat.errors import MeerkatError, StoreDamaged, StoreError
+from meerkat.errors import StoreDamaged, StoreError
 from meerkat.store import SqliteStore
 
 from .options import NodeConfig
 
-__all__ = ["NodeBroken", "wait_for_store"]
+__all__ = ["wait_for_store"]
 
 PROBE_KEY = b"node/probe"  # in Table.META, for a moment
-
-
-class NodeBroken(MeerkatError):
-    """Meerkat met a bug and stopped, to be safe. Your files and the store are in order."""
-
-    exit_code = 70  # EX_SOFTWARE of sysexits.h
 
 
 async def wait_for_store(

@@ -15,7 +15,7 @@ __all__ = ["resume", "share"]
 
 
 def share(state: StateFolder, *, name: str | None = None) -> Home:
-    """Found a pool for this folder, or resume.
+    """Found a pool for this folder, as ``name``; or resume, under the name from then.
 
     Raises:
         FolderInUse: if the folder lies inside another pool's folder, or has one inside.
@@ -23,17 +23,17 @@ def share(state: StateFolder, *, name: str | None = None) -> Home:
     """
     if not is_complete(state):
         _found(state, name)
-    return open_home(state, name=name)
+    return open_home(state)
 
 
-def resume(state: StateFolder, *, name: str | None = None) -> Home:
+def resume(state: StateFolder) -> Home:
     """Go on with a folder that was shared or joined before.
 
     Raises:
         NotAPool: if it was not.
     """
     state.require()
-    return open_home(state, name=name)
+    return open_home(state)
 
 
 def _found(state: StateFolder, name: str | None) -> None:

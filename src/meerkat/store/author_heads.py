@@ -47,8 +47,8 @@ class AuthorHeads:
         self._undo_numbers.append(author)
         return number
 
-    def set_head(self, author: AuthorId, head: Head | None) -> None:
-        """Move the author's head; None if no operation is left."""
+    def set_head(self, author: AuthorId, head: Head) -> None:
+        """Move the author's head."""
         if author not in self._undo_heads:
             self._undo_heads[author] = self._heads.get(author)
         self._replace(author, head)

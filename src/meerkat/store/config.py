@@ -14,21 +14,15 @@ from .small_files import read
 
 __all__ = ["FolderConfig", "read_config"]
 
-DEFAULT_TEXT_LIMIT_BYTES = 4 << 20  # design, section 4
-
 
 @dataclass(frozen=True, slots=True)
 class FolderConfig:
     """Settings of one folder; None means meerkat chooses."""
 
     name: str | None = None  # how others see this member
-    listen: str | None = None  # address to listen on
-    port: int | None = None  # port to listen on
-    discover: bool = True  # find members on the local network
+    listen: str | None = None  # HOST or HOST:PORT to listen on, unless the command line says
+    port: int | None = None  # port to listen on, unless the command line says
     ignore: tuple[str, ...] = ()  # patterns of files that are not shared, as in .gitignore
-    texts: tuple[str, ...] = ()  # patterns of files that are always live texts
-    blobs: tuple[str, ...] = ()  # patterns of files that are never live texts
-    text_limit_bytes: int = DEFAULT_TEXT_LIMIT_BYTES  # larger files are no live texts
     unknown: tuple[str, ...] = ()  # settings in the file that meerkat does not know: tell people
 
 
@@ -63,14 +57,6 @@ def _is_port(value: object) -> bool:
     return type(value) is int and 0 <= value <= 0xFFFF
 
 
-def _is_size(value: object) -> bool:
-    return type(value) is int and 0 <= value <= 1 << 30
-
-
-def _is_flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
 def _is_patterns(value: object) -> bool:
     return isinstance(value, list) and all(_is_text(pattern) for pattern in value)
 
@@ -79,9 +65,5 @@ _CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
     "name": (_is_text, "a name"),
     "listen": (_is_text, "an address"),
     "port": (_is_port, "a number from 0 to 65535"),
-    "discover": (_is_flag, "true or false"),
     "ignore": (_is_patterns, "a list of patterns"),
-    "texts": (_is_patterns, "a list of patterns"),
-    "blobs": (_is_patterns, "a list of patterns"),
-    "text_limit_bytes": (_is_size, "a number of bytes, at most 1 GiB"),
 }

@@ -5,8 +5,10 @@ Decides durability and what an error does to the handle. Knows no table but SQLi
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ BUSY_TIMEOUT = 5.0  # s; only a second process reading the store can hold it, an
 CHECKPOINT_PAGES = 1000  # 4 MB of WAL, SQLite's default: a checkpoint then takes about 10 ms here
 WAL_KEPT_BYTES = 16 << 20  # after a large transaction the WAL file shrinks to this. guess
 CACHE_KIB = 8 << 10  # of pages; the whole store must stay far below 120 MB (design, section 11)
+PRIVATE, OTHERS = 0o600, 0o077  # modes
 
 Row = tuple[Any, ...]
 
@@ -147,12 +150,14 @@ class Connection:
             self._check_exists()
         database: sqlite3.Connection | None = None
         try:
+            self._create()
             # One caller at a time, not one thread for ever: the node may commit in a worker.
             database = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
             )
             database.text_factory = bytes  # a damaged row must not fail in a UTF-8 decoder
             check(database, self.path)
+            self._make_private()
             _configure(database)
             migrate(database, self.path)
             self._sync_folder()
@@ -163,6 +168,17 @@ class Connection:
             if isinstance(error, StoreError):
                 raise
             raise translate(error, self.path) from error
+
+    def _create(self) -> None:
+        """A new file is ours alone from the start, and so is what SQLite makes beside it."""
+        with suppress(OSError):  # it is there already; whatever else is wrong, SQLite says
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+
+    def _make_private(self) -> None:
+        # By name: closing a descriptor of ours would drop SQLite's locks on the file.
+        with suppress(OSError):  # file systems without permissions
+            if self.path.stat().st_mode & OTHERS:
+                self.path.chmod(PRIVATE)
 
     def _sync_folder(self) -> None:
         # The -wal file is there by now. SQLite syncs its name with the first commit but ignores

@@ -27,17 +27,16 @@ class Keys:
     """
 
     member: bytes = field(repr=False)  # who we are; the same on all devices of one person
-    author: bytes = field(repr=False)  # who signs operations; this installation's alone
     tls: bytes = field(repr=False)  # the transport's identity, opaque here
 
     def __post_init__(self) -> None:
-        if len(self.member) != KEY_BYTES or len(self.author) != KEY_BYTES:
+        if len(self.member) != KEY_BYTES:
             raise ValueError(f"an Ed25519 private key has {KEY_BYTES} bytes")
 
 
 def write_keys(path: Path, keys: Keys) -> None:
     """Replace the keys, durably, readable by nobody else."""
-    parts = {"member": keys.member, "author": keys.author, "tls": keys.tls}
+    parts = {"member": keys.member, "tls": keys.tls}
     encoded = {name: b64encode(part).decode("ascii") for name, part in parts.items()}
     write_json(path, {"version": VERSION, **encoded}, mode=0o600)
 
@@ -60,9 +59,7 @@ def read_keys(path: Path) -> Keys | None:
     try:
         if version != VERSION:
             raise ValueError("no version")
-        parts = {
-            name: b64decode(value[name], validate=True) for name in ("member", "author", "tls")
-        }
+        parts = {name: b64decode(value[name], validate=True) for name in ("member", "tls")}
         return Keys(**parts)
     except (KeyError, TypeError, ValueError):
         # No chaining: the cause could quote a secret.

@@ -1,4 +1,4 @@
-"""The operations of every author: append, read, truncate, and the heads that follow from them."""
+"""The operations of every author: append, read, and the heads that follow from them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ _ONE = f"{_COLUMNS} WHERE author = ? AND sequence = ?"
 _RANGE = f"{_COLUMNS} WHERE author = ? AND sequence BETWEEN ? AND ? ORDER BY sequence"
 _LAST = f"{_COLUMNS} WHERE author = ? ORDER BY sequence DESC LIMIT 1"
 _AUTHORS = "SELECT number, key, crc FROM authors"
-_TRUNCATE = "DELETE FROM operations WHERE author = ? AND sequence > ?"
 
 
 class LogTable:
@@ -97,15 +96,6 @@ class LogTable:
         if first + len(found) <= last:
             raise self._damage(f"operation {first + len(found)} of {author} is missing")
         return found
-
-    def truncate(self, author: AuthorId, last: int) -> None:
-        """See ``Store.truncate``."""
-        head, number = self._heads.head(author), self._heads.number(author)
-        if head is None or last >= head.sequence:
-            return
-        self._connection.write(_TRUNCATE, (number, max(last, 0)))
-        rows = self._connection.rows(_LAST, (number,))
-        self._heads.set_head(author, self._head_of(rows[0]) if rows else None)
 
     def verify(self) -> None:
         """Read and check every row.

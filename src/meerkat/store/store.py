@@ -127,10 +127,6 @@ class SqliteStore:
         """
         return self._log.operations(author, first, last, limit_bytes=limit_bytes)
 
-    def truncate(self, author: AuthorId, last: int) -> None:
-        """Forget the author's operations after ``last`` (only after a fork)."""
-        self._log.truncate(author, last)
-
     def get(self, table: Table, key: bytes) -> bytes | None:
         """The value under ``key``, or None."""
         for crc, value in self._connection.rows(_SQL[table].get, (key,)):

@@ -130,28 +130,6 @@ def keeps_any_bytes(make_store: MakeStore) -> None:
     assert store.get(Table.META, b"") == b"empty key"
 
 
-def truncates(make_store: MakeStore) -> None:
-    """Truncating moves the head back; the next append follows it, also in one transaction."""
-    store = make_store()
-    with store.transaction():
-        _append(store, ALICE, 1, 5)
-        _append(store, BOB, 1, 1)
-    with store.transaction():
-        store.truncate(ALICE, 9)
-        store.truncate(ALICE, 3)
-        assert store.heads()[ALICE] == example_head(3)
-        store.append(ALICE, example_head(4), b"another")
-    assert store.operations(ALICE, 3, 9, limit_bytes=LARGE) == [_data(3), b"another"]
-    with store.transaction():
-        store.truncate(ALICE, 0)
-        store.truncate(AuthorId(b"c" * 32), 0)
-    assert store.heads() == {BOB: example_head(1)}
-    with store.transaction():
-        _append(store, ALICE, 1, 1)
-    store.reopen()
-    assert store.heads() == {ALICE: example_head(1), BOB: example_head(1)}
-
-
 def keeps_tables_apart(make_store: MakeStore) -> None:
     """One key in every table is that many entries; put replaces, delete removes if there."""
     store = make_store()
@@ -208,10 +186,9 @@ def rolls_back_everything(make_store: MakeStore) -> None:
     def writes() -> None:
         _append(store, ALICE, 4, 5)
         _append(store, BOB, 1, 2)
-        store.truncate(ALICE, 1)
         store.put_many(Table.META, [(b"kept", b"changed"), (b"new", b"3")])
         store.delete(Table.META, b"gone")
-        assert store.heads() == {ALICE: example_head(1), BOB: example_head(2)}
+        assert store.heads() == {ALICE: example_head(5), BOB: example_head(2)}
         assert store.get(Table.META, b"kept") == b"changed"
 
     for _ in range(2):
@@ -266,7 +243,6 @@ STORE_CHECKS: list[Callable[[MakeStore], None]] = [
     refuses_counters_over_53_bits,
     reads_ranges,
     keeps_any_bytes,
-    truncates,
     keeps_tables_apart,
     scans_by_prefix,
     scans_are_snapshots,

@@ -136,14 +136,6 @@ class MemoryStore:
             found.append(data)
         return found
 
-    def truncate(self, author: AuthorId, last: int) -> None:
-        """Forget the author's operations after ``last`` (only after a fork)."""
-        log = self._logs.get(author, [])
-        gone = log[max(last, 0) :]
-        if gone:
-            self._will_undo(lambda: log.extend(gone))
-            del log[max(last, 0) :]
-
     def get(self, table: Table, key: bytes) -> bytes | None:
         """The value under ``key``, or None."""
         return self._tables[table].values.get(key)

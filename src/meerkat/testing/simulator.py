@@ -91,6 +91,7 @@ class SimulatedPeer:
     timers: dict[str, int] = field(default_factory=dict)
     notes: list[Notify] = field(default_factory=list)
     dialable: bool = True
+    watched: bool = False  # did the peer ask for the folder to be looked at?
     jobs_until: float = 0.0
     jobs: list[tuple[Job, ...]] = field(default_factory=list)  # under way, oldest first
 
@@ -201,6 +202,7 @@ class Simulator:
             return
         one.peer = None
         one.epoch += 1
+        one.watched = False
         one.timers.clear()
         one.jobs_until = 0.0
         jobs = [job for batch in one.jobs for job in batch]
@@ -335,6 +337,7 @@ class Simulator:
             case Perform():
                 self._jobs(one, effect)
             case ScanFolder():
+                one.watched = True
                 self.look(one)
             case ReportFile():
                 one.folder.known.pop(effect.path, None)
@@ -373,7 +376,7 @@ class Simulator:
         epoch = one.epoch
 
         def scan() -> None:
-            if one.epoch == epoch and one.peer is not None:
+            if one.epoch == epoch and one.peer is not None and one.watched:
                 self.handle(one, one.folder.scan())
 
         self._at(self._in_order(one, delay), scan)

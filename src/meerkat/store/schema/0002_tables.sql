@@ -41,12 +41,6 @@ CREATE TABLE kv_text_log (
     value BLOB    NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE kv_manifest (
-    key   BLOB    PRIMARY KEY NOT NULL,
-    crc   INTEGER NOT NULL,
-    value BLOB    NOT NULL
-) WITHOUT ROWID;
-
 CREATE TABLE kv_chunk (
     key   BLOB    PRIMARY KEY NOT NULL,
     crc   INTEGER NOT NULL,
@@ -72,12 +66,6 @@ CREATE TABLE kv_address (
 ) WITHOUT ROWID;
 
 CREATE TABLE kv_invitation (
-    key   BLOB    PRIMARY KEY NOT NULL,
-    crc   INTEGER NOT NULL,
-    value BLOB    NOT NULL
-) WITHOUT ROWID;
-
-CREATE TABLE kv_held (
     key   BLOB    PRIMARY KEY NOT NULL,
     crc   INTEGER NOT NULL,
     value BLOB    NOT NULL
