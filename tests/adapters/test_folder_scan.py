@@ -7,16 +7,28 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from meerkat.core.files import BlobContent, Kind, MakeFolder, Outcome, Symlink
+from meerkat.core.files import (
+    BlobContent,
+    Kind,
+    MakeFolder,
+    MoveFile,
+    Outcome,
+    RemoveFile,
+    SetExecutable,
+    Symlink,
+)
 from meerkat.core.ids import ContentHash
-from meerkat.folder import FolderConfig, watcher
-from tests.adapters.folder_case import FolderCase, write_job
+from meerkat.folder import FolderConfig, large, schedule, watcher
+from tests.adapters.folder_case import FolderCase, wait_until, write_job
 
 BLIND = FolderConfig(watch=False, rescan_shortest=600)
 SHORT = FolderConfig(watch=False, rescan_shortest=0.1, rescan_factor=1)
@@ -187,6 +199,63 @@ def test_ignore_rules(tmp_path: Path) -> None:
         assert ("gone", "keep.txt") not in case.events()
 
 
+def test_what_is_ignored_is_neither_written_nor_reported_whoever_asks_first(tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    (root / "build").mkdir(parents=True)
+    (root / ".meerkatignore").write_text("*.log\nbuild/\n")
+    (root / "x.log").write_text("mine")
+    (root / "x.txt").write_text("text")
+    with FolderCase(root, start=False) as case:
+        early = [replace(write_job("x.log", b"the pool's"), ticket=next(case.tickets))]
+        case.adapter.perform(early)  # a newcomer's jobs come before its first scan
+        case.adapter.start()
+        case.told.wait("the first scan", lambda: case.told.scans)
+        results = case.results([*early])
+        results += case.do(
+            write_job("new.log", b"the pool's"),
+            write_job("build/x", b"the pool's"),
+            MakeFolder(0, "build/deep"),
+            RemoveFile(0, "x.log", ContentHash.of(b"mine")),
+            MoveFile(0, "x.txt", "x.log", ContentHash.of(b"text")),
+            SetExecutable(0, "x.log", True, ContentHash.of(b"mine")),
+        )
+        assert {result.outcome for result in results} == {Outcome.IGNORED}
+        assert [getattr(result, "ignored", "") for result in results] == [
+            *("x.log", "new.log", "build/x", "build/deep"),
+            *("x.log", "x.log", "x.log"),
+        ]
+        assert case.told.problems == {}
+        assert sorted(case.told.tree) == [".meerkatignore", "x.txt"]
+        assert (root / "x.log").read_text() == "mine"
+        assert sorted(os.listdir(root)) == [".meerkat", ".meerkatignore", "build", "x.log", "x.txt"]
+
+
+def test_a_rule_that_comes_by_a_job_counts_for_the_next_one(tmp_path: Path) -> None:
+    with FolderCase(tmp_path / "folder") as case:
+        (case.root / "kept.log").write_text("1")
+        case.told.wait("it", lambda: "kept.log" in case.told.tree)
+        rules, refused = case.do(write_job(".meerkatignore", b"*.log\n"), write_job("b.log", b"x"))
+        assert (rules.outcome, refused.outcome) == (Outcome.DONE, Outcome.IGNORED)
+        (case.root / "kept.log").write_text("changed")
+        case.adapter.request_report("kept.log")
+        case.scan()
+        assert case.told.text("kept.log") == b"1"
+        gone = RemoveFile(0, ".meerkatignore", ContentHash.of(b"*.log\n"))
+        assert case.do(gone)[0].outcome is Outcome.DONE
+        case.told.wait("it is a file again", lambda: case.told.text("kept.log") == b"changed")
+
+
+def test_rules_end_with_their_file(tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    root.mkdir()
+    (root / ".meerkatignore").write_text("*.log\n")
+    (root / "x.log").write_text("x")
+    with FolderCase(root) as case:
+        assert sorted(case.told.tree) == [".meerkatignore"]
+        (root / ".meerkatignore").unlink()
+        case.told.wait("the file", lambda: case.told.text("x.log") == b"x")
+
+
 def test_the_folder_vanishing_is_no_deletion(tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
@@ -255,6 +324,35 @@ def test_a_large_file_is_moved_without_being_read(tmp_path: Path) -> None:
         case.adapter.request_report("renamed")
         case.told.wait("its chunks", lambda: case.told.seen[-1].content != BlobContent(()))
         assert case.told.seen[-1].observed.digest == digest
+
+
+def test_a_scan_is_complete_when_what_is_large_is_read_and_small_saves_do_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_on, read = threading.Event(), large.hash_large
+
+    def slowly(*arguments: Any) -> Any:
+        assert read_on.wait(10.0)
+        return read(*arguments)
+
+    monkeypatch.setattr(large, "hash_large", slowly)
+    monkeypatch.setattr(schedule, "COMPLETE_WITHIN", 0.5)  # that is for what keeps changing
+    root = tmp_path / "folder"
+    root.mkdir()
+    (root / "film").write_bytes(b"\0" + os.urandom(20 * 1024 * 1024))
+    with FolderCase(root, start=False) as case:
+        case.adapter.start()
+        wait_until(lambda: case.adapter._scanner.hashing() == {"film"})
+        for name in ("small", "another"):
+            (root / name).write_text(name)
+            case.told.wait(name, lambda name=name: name in case.told.tree)  # type: ignore[misc]
+        wait_until(lambda: time.monotonic() > case.adapter._schedule._left_until)
+        (root / "late").write_text("late")
+        case.told.wait("the late one", lambda: "late" in case.told.tree)
+        assert case.told.scans == 0
+        read_on.set()
+        case.told.wait("the end of the scan", lambda: case.told.scans)
+        assert "film" in case.told.tree
 
 
 def test_a_save_overtakes_a_large_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from meerkat.core.operation import (
     MAX_COUNTER,
     Operation,
     OperationError,
+    OperationKind,
     decode_operation,
     sign_operation,
 )
@@ -32,10 +34,10 @@ def key_of(party: Party) -> SigningKey:
     return SigningKey(seed_of(party.name, "author"))
 
 
-def next_of(party: Party, **changes) -> Operation:
+def next_of(party: Party, **changes: Any) -> Operation:
     """What the party would sign next, changed somehow; the party itself does not know of it."""
     end = party.store.heads()[party.author]
-    facts = {
+    facts: dict[str, Any] = {
         "sequence": end.sequence + 1,
         "previous": end.hash,
         "lamport": party.replica.log.lamport + 1,
@@ -135,7 +137,7 @@ def test_replay_into_another_pool_is_refused(pair):
         lamport=99,
         seen=(),
         wall_ms=0,
-        kind=3,
+        kind=OperationKind.CHANGES,
         payload=b"\0\x90",
     )
 
@@ -314,7 +316,7 @@ def test_a_first_operation_needs_its_place(pair):
         lamport=5,
         seen=(),
         wall_ms=0,
-        kind=3,
+        kind=OperationKind.CHANGES,
         payload=b"\0\x90",
     )
 

@@ -46,7 +46,7 @@ def _body(rng: Random) -> tuple[Body, bytes]:
 
 def _seen(rng: Random, version: Version) -> Cover:
     """All that its author has, or less."""
-    entries = sorted(version.touches.items())
+    entries = sorted(version.touches)
     if rng.random() < 0.2 and entries:
         entries = entries[:-1]
     return Cover(version.id, tuple(entries))
@@ -93,8 +93,7 @@ def _change(party: Party, rng: Random, choice: int, file: File, version: Version
         case 7:
             record = party.replica.tree.folders
             return [
-                DropFolder(path, tuple(sorted(record[path].touches.items())))
-                for path in sorted(record)[:1]
+                DropFolder(path, tuple(sorted(record[path].touches))) for path in sorted(record)[:1]
             ]
         case _:
             return _typing(party, rng, file, version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -62,28 +63,26 @@ class Villain:
 
     def message(self) -> Message:
         rng = self.rng
-        make = rng.choice(
-            [
-                lambda: HaveHeads(tuple((self.author(), self.number()) for _ in range(5))),
-                lambda: WantOperations(
-                    tuple((self.author(), self.number(), self.number()) for _ in range(5)),
-                    rng.choice([1, 2**20]),
-                ),
-                lambda: Operations((rng.randbytes(100),), answer=rng.random() < 0.5),
-                lambda: Operations(tuple(self.stolen()), answer=rng.random() < 0.5),
-                lambda: Addresses(
-                    tuple(
-                        AddressEntry(self.author(), (f"sim:{rng.randrange(9)}", "x" * 300))
-                        for _ in range(20)
-                    )
-                ),
-                lambda: WantChunks(tuple(rng.randbytes(32) for _ in range(5))),
-                lambda: NoChunks(tuple(rng.randbytes(32) for _ in range(5))),
-                lambda: Ping(self.number()),
-                lambda: Pong(self.number()),
-            ]
-        )
-        return make()
+        makers: list[Callable[[], Message]] = [
+            lambda: HaveHeads(tuple((self.author(), self.number()) for _ in range(5))),
+            lambda: WantOperations(
+                tuple((self.author(), self.number(), self.number()) for _ in range(5)),
+                rng.choice([1, 2**20]),
+            ),
+            lambda: Operations((rng.randbytes(100),), answer=rng.random() < 0.5),
+            lambda: Operations(tuple(self.stolen()), answer=rng.random() < 0.5),
+            lambda: Addresses(
+                tuple(
+                    AddressEntry(self.author(), (f"sim:{rng.randrange(9)}", "x" * 300))
+                    for _ in range(20)
+                )
+            ),
+            lambda: WantChunks(tuple(rng.randbytes(32) for _ in range(5))),
+            lambda: NoChunks(tuple(rng.randbytes(32) for _ in range(5))),
+            lambda: Ping(self.number()),
+            lambda: Pong(self.number()),
+        ]
+        return rng.choice(makers)()
 
     def stolen(self) -> list[bytes]:
         """Good operations, out of order, doubled, some damaged."""
@@ -185,8 +184,8 @@ def test_a_lying_neighbor_does_not_keep_us_from_the_others():
     villain = Villain(3)
     carol = villain.simulator.join("carol", villain.alice)
     assert villain.simulator.settle() < 10
-    author = villain.peer._mesh.link_of(carol.peer.author)
-    assert author is not None
+    assert carol.peer is not None
+    assert villain.peer._mesh.link_of(carol.peer.author) is not None
     villain.send(HaveHeads(((bytes(carol.peer.author), 50),)))
     for _ in range(30):
         villain.send(Operations((), answer=True))

@@ -106,6 +106,17 @@ def test_a_conflicts_name_may_be_taken(view):
     assert sorted(found.values()) == [1, 2, 3]
 
 
+def test_a_copy_renamed_to_the_name_it_is_shown_under_stays_in_place(view):
+    put(view, 1, "a.txt")
+    put(view, 2, "a.txt", lamport=5, author=BOB)
+    copy = "a (conflict from bob).txt"
+    assert shown(view)[copy] == 2
+    put(view, 2, copy, lamport=6, author=BOB)
+
+    assert shown(view) == {"a.txt": 1, copy: 2}
+    assert view.place_of(key(102)) == copy
+
+
 @given(st.permutations(range(8)), st.data())
 def test_the_order_of_arrival_does_not_matter(order, data):
     paths = data.draw(

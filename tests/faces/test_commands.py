@@ -219,6 +219,72 @@ def test_in_the_background(peer: MakePeer, meerkat: Meerkat):
         assert meerkat("stop", alice.folder).returncode == 0
 
 
+def test_a_background_process_gets_the_options_as_they_were_understood():
+    from meerkat.cli.detach import spelled_options
+    from meerkat.cli.up import command
+
+    given = ["-qd", "--port", "7", "-h", "--name=-odd name"]
+    given += ["--advertise", "a.example:1", "--advertise=b.example:2", "here"]
+    given.remove("-h")
+    with command.make_context("up", given, obj=Printing()) as context:
+        spelled = spelled_options(context)
+
+    assert spelled == [
+        *("--name=-odd name", "--port=7", "--advertise=a.example:1", "--advertise=b.example:2"),
+        "--quiet",
+    ]
+    assert ask("up", "--detach", "--ready-fd", "1")[0] == 2
+
+
+def test_short_options_in_one_word_start_one_process(peer: MakePeer, meerkat: Meerkat):
+    alice = peer("alice")
+    alice.start("share")
+    alice.stop()
+
+    started = meerkat("up", "-qd", "--listen", "127.0.0.1:0", "--name", "alicia", alice.folder)
+    try:
+        assert started.returncode == 0, started.stderr
+        assert "You are alice to the others, not alicia" in started.stderr
+        status = json.loads(meerkat("status", alice.folder, "--json").stdout)
+        assert (status["running"], status["name"]) == (True, "alice")
+        assert meerkat("up", "-dq", alice.folder).returncode == 4
+    finally:
+        assert meerkat("stop", alice.folder).returncode == 0
+
+
+def test_a_name_is_fixed_by_the_first_share_or_join(peer: MakePeer):
+    alice, bob = peer("alice"), peer("bob")
+    ready = alice.start("share")
+    bob.start("join", ready["invitation"])
+    bob.stop()
+    (bob.folder / ".meerkat" / "config.toml").write_text('name = "rob"\n')
+
+    bob.name = "robert"  # what start() says as --name
+    bob.start("up")
+
+    wait_for(lambda: bool(alice.status()["peers"]), "they are linked", within=SOON)
+    assert bob.status()["name"] == alice.status()["peers"][0]["name"] == "bob"
+    assert "not robert" in (bob.folder.parent / "bob.err").read_text()
+
+
+def test_join_makes_the_folders_above_and_leaves_none_behind(
+    peer: MakePeer, meerkat: Meerkat, tmp_path: Path
+):
+    alice, bob = peer("alice"), peer("bob")
+    ready = alice.start("share")
+    bob.folder = tmp_path / "a" / "b" / "c"
+    bob.start("join", ready["invitation"])
+    assert bob.status()["folder"] == str(bob.folder)
+    alice.stop()
+
+    late = meerkat("join", "-", tmp_path / "d" / "e" / "f", stdin=ready["invitation"])
+
+    assert late.returncode == 1
+    assert not (tmp_path / "d").exists()
+    assert meerkat("join", ready["invitation"], bob.folder / "g" / "h").returncode == 3
+    assert not (bob.folder / "g").exists()
+
+
 def test_doctor(peer: MakePeer, meerkat: Meerkat):
     alice = peer("alice")
     alice.start("share")
@@ -240,10 +306,15 @@ def test_a_damaged_store_says_rebuild_and_that_brings_everything_back(
 ):
     alice, bob = peer("alice"), peer("bob")
     (alice.folder / "notes.txt").write_text("hello\n")
+    (alice.folder / "x.log").write_text("alice's\n")
     ready = alice.start("share")
     bob.start("join", ready["invitation"])
     wait_for(lambda: bob.has("notes.txt", "hello"), "bob has it", within=SOON)
+    wait_for(lambda: bob.has("x.log", "alice's"), "bob has the log", within=SOON)
+    (alice.folder / ".meerkatignore").write_text("*.log\n")
+    wait_for(lambda: bob.has(".meerkatignore", "*.log"), "bob has the rule", within=SOON)
     bob.stop()
+    (bob.folder / "x.log").write_text("bob's own\n")
     (bob.folder / ".meerkat" / "store.db").write_bytes(b"garbage" * 1000)
     (bob.folder / "unsent.txt").write_text("only bob has this\n")
 
@@ -256,10 +327,16 @@ def test_a_damaged_store_says_rebuild_and_that_brings_everything_back(
     assert lost.returncode == 1
     assert "--from INVITATION" in lost.stderr
     assert rebuilt.returncode == 0, rebuilt.stderr
+    assert rebuilt.stderr == ""
     assert (bob.folder / ".meerkat" / "store.db.damaged-1").exists()
     bob.start("up")
+    assert bob.status()["name"] == "bob"
     wait_for(lambda: alice.has("unsent.txt", "only bob"), "alice has bob's file", within=SOON)
     assert bob.has("notes.txt", "hello")
+    wait_for(lambda: bool(bob.status()["in_sync"]), "bob is in sync", within=SOON)
+    assert (bob.folder / "x.log").read_text() == "bob's own\n"
+    assert (alice.folder / "x.log").read_text() == "alice's\n"
+    assert not bob.status()["problems"]
     assert not alice.status()["conflicts"]
     assert {one["name"] for one in alice.status()["members"]} == {"alice", "bob"}
 

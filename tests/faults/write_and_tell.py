@@ -1,10 +1,11 @@
-"""A child of the fault tests: writes, and tells the number of each write once it is promised durable.
+"""A child of the fault tests: writes, and tells the number of each write once it is durable.
 
     python write_and_tell.py store FOLDER [COUNT]    appends operations to FOLDER/store.db
     python write_and_tell.py keys FOLDER [COUNT]     replaces the keys in FOLDER/.meerkat
 
 It goes on to COUNT, or for ever. Each number goes to standard output as eight bytes. When the disk
-refuses, it says so on standard error (the error's class, and what became of the store) and ends with status 9.
+refuses, it says so on standard error (the error's class, and what became of the store) and ends
+with status 9.
 """
 
 from __future__ import annotations

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from meerkat.errors import MeerkatError
+from meerkat.errors import FolderError, MeerkatError
 from meerkat.node.addresses import advertised, check_address, local_hosts, parse_listen
 from meerkat.node.links import shown_address
+from meerkat.node.listening import with_settings
+from meerkat.node.options import NodeOptions
+from meerkat.store import FolderConfig
 from meerkat.transport.addresses import format_address, parse_address
 
 
@@ -42,6 +45,38 @@ def test_what_is_no_address_is_refused(text: str):
 )
 def test_listen_option(text: str, parts: tuple[str, int | None]):
     assert parse_listen(text) == parts
+
+
+SAID_NOTHING = NodeOptions()
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "expected"),
+    [
+        (SAID_NOTHING, FolderConfig(), SAID_NOTHING),
+        (SAID_NOTHING, FolderConfig(listen="::1", port=7), NodeOptions(host="::1", port=7)),
+        (SAID_NOTHING, FolderConfig(listen="a:7"), NodeOptions(host="a", port=7)),
+        (SAID_NOTHING, FolderConfig(listen="a:7", port=7), NodeOptions(host="a", port=7)),
+        (NodeOptions(host="b"), FolderConfig(listen="a", port=7), NodeOptions(host="b", port=7)),
+        (NodeOptions(port=0), FolderConfig(listen="a", port=7), NodeOptions(host="a", port=0)),
+        (
+            NodeOptions(listen=False),
+            FolderConfig(listen="a", port=7),
+            NodeOptions(listen=False),
+        ),
+    ],
+)
+def test_settings_count_where_the_command_line_says_nothing(
+    options: NodeOptions, settings: FolderConfig, expected: NodeOptions
+):
+    assert with_settings(options, settings) == expected
+
+
+def test_settings_that_cannot_be_say_so():
+    with pytest.raises(MeerkatError, match=r"config\.toml: listen = a:b: .*HOST:PORT"):
+        with_settings(SAID_NOTHING, FolderConfig(listen="a:b"))
+    with pytest.raises(FolderError, match="two different ports"):
+        with_settings(SAID_NOTHING, FolderConfig(listen="a:7", port=8))
 
 
 def test_bad_options_say_what_to_write():

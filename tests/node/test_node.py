@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from meerkat.core.events import FilesObserved
+from meerkat.control.host import host
+from meerkat.core.events import FilesObserved, InviteRequested, Listening, Started
 from meerkat.core.ids import MemberId
 from meerkat.errors import NodeBroken, StoreFull
 from meerkat.node.home import locked
+from meerkat.node.mind import MakeMind, make_peer
 from meerkat.node.node import Node
 from meerkat.node.share import share
 from meerkat.store import SqliteStore
@@ -165,43 +167,76 @@ def full_home(state: Any, invitation: str) -> Iterator[Any]:
     yield opened()
 
 
+def broken_by(kind: type) -> MakeMind:
+    """Minds that have a bug with one kind of event."""
+
+    def make(store: Any, identity: Any) -> Any:
+        peer = make_peer(store, identity)
+        handle = peer.handle
+
+        def fail(event: Any, *, now: float, wall: float) -> Any:
+            if isinstance(event, kind):
+                raise ZeroDivisionError("a bug")
+            return handle(event, now=now, wall=wall)
+
+        peer.handle = fail  # type: ignore[method-assign]
+        return peer
+
+    return make
+
+
+@contextmanager
+def broken_node(folder: Path, kind: type) -> Iterator[Node]:
+    folder.mkdir()
+    transport = Pool(folder.parent).make_transport
+    with locked(folder) as state:
+        home = share(state, name="alice")
+        make = broken_by(kind)
+        yield Node(home, OPTIONS, config=QUICK, make_transport=transport, make_mind=make)
+        home.close(clean=False)
+
+
 def test_a_bug_in_the_peer_stops_the_node_loudly(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     async def story() -> None:
-        pool = Pool(tmp_path)
-        folder = tmp_path / "alice"
-        folder.mkdir()
-        with locked(folder) as state:
-            home = share(state, name="alice")
-
-            def broken(store: Any, identity: Any) -> Any:
-                from meerkat.node.mind import make_peer
-
-                peer = make_peer(store, identity)
-                handle = peer.handle
-
-                def fail(event: Any, *, now: float, wall: float) -> Any:
-                    if isinstance(event, FilesObserved):
-                        raise ZeroDivisionError("a bug")
-                    return handle(event, now=now, wall=wall)
-
-                peer.handle = fail  # type: ignore[method-assign]
-                return peer
-
-            node = Node(
-                home,
-                OPTIONS,
-                config=QUICK,
-                make_transport=pool.make_transport,
-                make_mind=broken,
-            )
+        with broken_node(tmp_path / "alice", FilesObserved) as node:
             async with node:
                 with pytest.raises(NodeBroken, match="a bug"):
                     await node.wait_stopped()
-            home.close(clean=False)
         assert NodeBroken.exit_code == 70
 
     asyncio.run(story())
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [Started, Listening, InviteRequested])
+def test_a_bug_before_it_is_ready_is_said_at_once(tmp_path: Path, kind: type):
+    async def story() -> None:
+        with broken_node(tmp_path / "alice", kind) as node:
+
+            async def ready() -> None:
+                node.describe()
+                async with asyncio.timeout(QUICK.ticket / 2):
+                    await node.invite(uses=1, lifetime=60.0)
+
+            with pytest.raises(NodeBroken, match="a bug"):
+                await host(node, ready)
+
+    asyncio.run(story())
+
+
+def test_settings_of_the_folder_say_where_to_listen(tmp_path: Path):
+    async def story() -> None:
+        folder = tmp_path / "alice"
+        (folder / ".meerkat").mkdir(parents=True)
+        (folder / ".meerkat" / "config.toml").write_text('listen = "127.0.0.2"\nport = 0\n')
+        make = Pool(tmp_path).make_transport
+        with locked(folder) as state:
+            home = share(state, name="alice")
+            async with Node(home, config=QUICK, make_transport=make) as node:
+                assert node.reach.door[0].startswith("127.0.0.2:")
+            home.close()
+
+    asyncio.run(story())
 
 
 def member(node: Node) -> MemberId:

@@ -16,7 +16,7 @@ from meerkat.core.events import TextEdited
 from meerkat.core.files import Kind
 from meerkat.core.ids import FileId, VersionId
 from meerkat.testing.simulator import SimulatedPeer, Simulator
-from tests.simulation.tokens import Marks, binary_of, marks_in, marks_in_folder, text_of
+from tests.simulation.tokens import Marks, binary_of, marks_in, marks_in_folder, marks_of, text_of
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ class Users:
         self.marks = Marks()
         self.written: set[str] = set()
         self.removed: set[str] = set()  # by somebody who saw it
+        self.moved_over: set[str] = set()  # put into an existing file, perhaps by two people
         self.diary: list[str] = []
         self._typed: dict[str, tuple[int, str]] = {}  # mark -> peer, path it was typed into
         self._deeds: list[tuple[int, Callable[[SimulatedPeer], str]]] = [
@@ -167,6 +168,8 @@ class Users:
         if self.rng.random() < 0.3:
             new = f"new/{old.rpartition('/')[2]}"
         node = one.folder.nodes.get(new)
+        if node is not None and node.kind is not Kind.FOLDER:
+            self.moved_over |= marks_of(one.folder.nodes[old]).keys()
         if node is None or node.kind is not Kind.FOLDER:
             one.folder.move(old, new)
         return f"move {old} -> {new}"

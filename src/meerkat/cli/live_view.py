@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .printing import byte_size, count
-from .views import introduction, sentence
+from .views import ALONE, IN_SYNC, introduction, sentence
 
 __all__ = ["LiveView"]
 
@@ -90,10 +90,10 @@ def _state(status: Facts) -> Text:
     if status.get("paused"):
         return Text("paused", style="red")
     if status["in_sync"]:
-        return Text("in sync", style="green")
+        return Text(IN_SYNC, style="green") if status["peers"] else Text(ALONE)
     if status["pending_files"]:
         return Text(f"{count(status['pending_files'], 'file')} to come", style="yellow")
-    return Text("waiting for others" if not status["peers"] else "syncing", style="yellow")
+    return Text("syncing", style="yellow")
 
 
 def _problem(problem: Facts) -> str:

@@ -14,7 +14,7 @@ from meerkat.errors import NotRunning
 from .asking import asking, require_pool
 from .options import folder_argument, json_option
 from .printing import byte_size, count, print_json
-from .views import transfer_line
+from .views import ALONE, IN_SYNC, transfer_line
 
 __all__ = ["command"]
 
@@ -52,8 +52,8 @@ def _status(folder: Path) -> dict[str, Any]:
 def _lines(status: Facts) -> Iterator[str]:
     state = "not running; start it with `meerkat up`"
     if status["running"]:
-        state = "in sync" if status["in_sync"] else "syncing"
-        state = state if status["peers"] else "nobody else is here"
+        synced = IN_SYNC if status["peers"] else ALONE
+        state = synced if status["in_sync"] else "syncing"
     if status["paused"]:
         state = "paused"
     yield f"{status['folder']}: {state}"

@@ -9,9 +9,12 @@ import click
 
 from .printing import byte_size, count, print_json
 
-__all__ = ["JsonView", "PlainView", "QuietView", "View", "sentence"]
+__all__ = ["ALONE", "IN_SYNC", "JsonView", "PlainView", "QuietView", "View", "sentence"]
 
 Facts = Mapping[str, Any]
+
+IN_SYNC = "in sync"
+ALONE = "saved here; nobody else is linked"
 
 
 class View(Protocol):
@@ -102,9 +105,11 @@ def sentence(event: Facts) -> str:
         case "peer_lost":
             return f"{who} is gone ({event.get('reason') or 'left'})"
         case "synced":
-            return f"In sync: {count(int(event.get('files', 0)), 'file')}"
+            files = count(int(event.get("files", 0)), "file")
+            return f"In sync: {files}" if event.get("peers") else f"{files} {ALONE}"
         case "conflict":
-            return f"Kept twice: {count(int(event.get('count', 1)), 'file')}; see `meerkat status`"
+            files = count(int(event.get("count", 1)), "file")
+            return f"{files} kept twice; `meerkat status` shows where"
         case "problem":
             text = event.get("text", "")
             return f"{path}: {text}" if path else str(text)

@@ -6,7 +6,7 @@ pool has meanwhile: a save is diffed against what that program last saw.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -73,7 +73,7 @@ class LocalChanges:
         self._actions: list[Action] = []
         self._fresh: dict[str, bool] = {}  # touched paths: are the bytes the version's new state?
         self.unread: set[str] = set()  # paths that the folder should report in full
-        self._present: Collection[str] = ()  # what the present observation found
+        self._present: dict[str, Seen] = {}  # what the present observation found
         self._first_look = True  # at the folder since the start
         self.dirty: set[str] = set()  # paths whose content must be looked at by the planner
 
@@ -81,7 +81,7 @@ class LocalChanges:
         """Take in an observation; True if operations were written."""
         before = self._replica.log.heads[self._replica.log.author]
         seen_at = {seen.path: seen for seen in event.seen}
-        self._present = seen_at.keys()
+        self._present = dict(seen_at)
         for old, new in event.moved:
             self._one_at_a_time((old, new), wall)
             if self._moved(old, new, seen_at.get(new)):
@@ -206,7 +206,8 @@ class LocalChanges:
 
     def _changed(self, seen: Seen, entry: DiskEntry) -> None:
         file, version = self._replica.tree.find(entry.file, entry.version)
-        if file is None or version is None:
+        place = self._replica.view.place_of(entry.version)
+        if file is None or version is None or (place and not self._is_last(seen.path, entry)):
             self._new_file(seen)
             return
         if seen.observed.kind is Kind.FILE and entry.kind == Kind.FILE.value:
@@ -231,9 +232,10 @@ class LocalChanges:
         edits = diff(base, new.text)
         doubt = self._disk.doubts.get(seen.path)
         if doubt is not None and doubt.version == version.id:
-            # A job may have put this there just before we died.
+            # A job may have put this there just before we died; if so, the save builds on it.
             other = self._replica.texts.text_at(version, doubt.at)
-            if _added(found := diff(other, new.text)) < _added(edits):
+            found = diff(other, new.text)
+            if _added(found) < _added(edits) and _deleted(found) <= _deleted(edits):
                 base, edits = other, found
         if self._first_look and _added(found := diff(current, new.text)) < _added(edits):
             # It has what the pool has meanwhile: the folder is newer than our store, an older copy
@@ -303,13 +305,18 @@ class LocalChanges:
             self._actions.append(DropFolder(path, record.touches))
 
     def _is_last(self, path: str, entry: DiskEntry) -> bool:
-        """Whether what stood there goes with it. Not if the pool shows it elsewhere and something
-        stands there, too: then we moved it ourselves.
-        """
+        """Whether what stood there goes with it: not if it is where the pool shows it."""
         place = self._replica.view.place_of(entry.version)
-        if place is None or place == path:
-            return place == path
-        return place not in self._present and self._disk.places_of(entry.version) == [path]
+        return place is not None and (place == path or not self._stands_at(place, path, entry))
+
+    def _stands_at(self, place: str, path: str, entry: DiskEntry) -> bool:
+        """Whether it stands where the pool has moved it: we did that, or people did the same."""
+        found = self._present.get(place)
+        if found is None:
+            return self._disk.places_of(entry.version) != [path]
+        _, version = self._replica.tree.find(entry.file, entry.version)
+        is_text = version is not None and version.kind == "text"
+        return is_text or found.observed.digest == entry.digest
 
     def _drop(self, entry: DiskEntry) -> None:
         _, version = self._replica.tree.find(entry.file, entry.version)
@@ -355,6 +362,10 @@ def _is_same(entry: DiskEntry, observed: Observed) -> bool:
 def _added(edits: Sequence[Edit]) -> int:
     """How much of a save is new: least from the text that the program had seen."""
     return sum(len(edit.inserted) for edit in edits)
+
+
+def _deleted(edits: Sequence[Edit]) -> int:
+    return sum(edit.deleted for edit in edits)
 
 
 def _resigned(entry: DiskEntry, observed: Observed) -> DiskEntry:

@@ -471,7 +471,8 @@ class Peer:
         if in_sync != self._was_in_sync:
             self._was_in_sync = in_sync
             if in_sync:
-                effects.append(Notify("synced", {"files": len(self._replica.view.files)}))
+                files, peers = len(self._replica.view.files), len(self._mesh.linked)
+                effects.append(Notify("synced", {"files": files, "peers": peers}))
         conflicts = self._replica.view.conflict_count
         if conflicts > self._conflicts:
             effects.append(Notify("conflict", {"count": conflicts}))

@@ -158,4 +158,4 @@ def _size(action: Action) -> int:
     body = getattr(action, "body", None)
     data = body.data if body is not None else getattr(action, "data", b"")
     path = getattr(action, "path", "")
-    return 160 + len(data) + len(path) + len(getattr(action, "update", b""))
+    return 160 + len(data) + len(path.encode()) + len(getattr(action, "update", b""))

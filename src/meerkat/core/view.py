@@ -171,8 +171,10 @@ class View:
         """Bring all paths up to date with the records; call after a batch of changes."""
         while self._stale:
             stale, self._stale = sorted(self._stale), set()
+            for group in stale:  # all of them first: a version may go from one to the other
+                self._clear(group)
             for group in stale:
-                self._regroup(group)
+                self._place(group)
 
     def _enter(self, path: str, file: bytes) -> None:
         claimants = self._claimants.get(path, ())
@@ -206,8 +208,7 @@ class View:
 
     # -- one group: all files that claim one path ------------------------------------------
 
-    def _regroup(self, group: str) -> None:
-        self._clear(group)
+    def _place(self, group: str) -> None:
         main_free = group not in self._folders
         placed: list[tuple[str, Shown]] = []
         for index, (file, version, author) in enumerate(self._contents(group)):

@@ -73,6 +73,7 @@ class MemoryFolder:
         self.nodes: dict[str, Node] = {}
         self.known: dict[str, Observed] = dict(known or {})
         self.full = False  # while set, every job that writes fails
+        self.ignored: frozenset[str] = frozenset()  # these, and what is below them
         self._incoming: dict[ContentHash, _Incoming] = {}
         self._clock = 0
 
@@ -148,8 +149,12 @@ class MemoryFolder:
             if path not in self.nodes and observed.kind is not Kind.FOLDER
         }
         moved: list[tuple[str, str]] = []
+        for path in [path for path in self.known if self._ignores(path)]:
+            del self.known[path]
         for path in sorted(self.nodes):
             node = self.nodes[path]
+            if self._ignores(path):
+                continue
             observed = self._observe(node)
             if self.known.get(path) == observed:
                 continue
@@ -175,8 +180,12 @@ class MemoryFolder:
         return [self._prepare(j) if isinstance(j, PrepareBlob) else self._do(j) for j in jobs]
 
     def _do(self, job: Job) -> JobResult:
+        assert not isinstance(job, PrepareBlob)
         if self.full and isinstance(job, WriteFile | MakeFolder):
             return JobResult(job.ticket, Outcome.FULL, detail="No space left on device")
+        for path in (job.path, job.target) if isinstance(job, MoveFile) else (job.path,):
+            if self._ignores(path):
+                return JobResult(job.ticket, Outcome.IGNORED, ignored=path)
         match job:
             case WriteFile():
                 return self._write(job)
@@ -196,6 +205,9 @@ class MemoryFolder:
                 return self._remove_folder(job)
             case _:
                 raise AssertionError(job)
+
+    def _ignores(self, path: str) -> bool:
+        return any(one in self.ignored for one in (path, *ancestors(path)))
 
     def _holds(self, path: str, expected: ContentHash | None) -> bool:
         node = self.nodes.get(path)

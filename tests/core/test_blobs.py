@@ -1,0 +1,152 @@
+"""Large contents: from several peers, past those who lack them, and never twice."""
+
+from __future__ import annotations
+
+from random import Random
+
+from meerkat.core.effects import Effect, Send, ServeChunks
+from meerkat.core.messages import WantChunks
+from meerkat.testing.simulator import SimulatedPeer, Simulator
+from tests.simulation.invariants import check_equal, check_quiet
+
+LARGE = b"\0" + Random(5).randbytes(3_000_000)
+
+
+def pool(count: int) -> Simulator:
+    simulator = Simulator(4)
+    first = simulator.found("p0")
+    for number in range(1, count):
+        simulator.join(f"p{number}", first)
+    assert simulator.settle() < 20
+    return simulator
+
+
+def give(simulator: Simulator, path: str, data: bytes) -> None:
+    simulator.peers[0].folder.write(path, data)
+    simulator.look(simulator.peers[0])
+
+
+def count_served(simulator: Simulator) -> dict[int, int]:
+    """Chunks each peer gave from now on."""
+    served: dict[int, int] = {}
+    perform = simulator._perform
+
+    def counting(one: SimulatedPeer, effect: Effect) -> None:
+        if isinstance(effect, ServeChunks):
+            served[one.index] = served.get(one.index, 0) + len(effect.chunks)
+        perform(one, effect)
+
+    simulator._perform = counting  # type: ignore[method-assign]
+    return served
+
+
+def settle(simulator: Simulator) -> None:
+    assert simulator.settle() < 60
+    check_equal(simulator)
+
+
+def test_a_large_file_arrives_whole_everywhere():
+    simulator = pool(4)
+    give(simulator, "large", LARGE)
+    settle(simulator)
+    check_quiet(simulator)
+
+    assert all(one.folder.files()["large"] == LARGE for one in simulator.peers)
+
+
+def test_a_newcomer_takes_from_several():
+    simulator = pool(3)
+    give(simulator, "large", LARGE)
+    settle(simulator)
+    served = count_served(simulator)
+    simulator.join("newcomer", simulator.peers[0])
+    settle(simulator)
+
+    assert len(served) > 1
+
+
+def test_content_that_is_here_is_not_fetched():
+    simulator = pool(2)
+    give(simulator, "large", LARGE)
+    settle(simulator)
+    served = count_served(simulator)
+    give(simulator, "copy", LARGE)
+    settle(simulator)
+    simulator.peers[0].folder.delete("large")
+    give(simulator, "longer", LARGE + b"a little more")
+    settle(simulator)
+
+    assert sum(served.values()) <= 2, "only the changed end"
+
+
+def test_a_source_that_stops_is_replaced():
+    simulator = pool(3)
+    give(simulator, "large", LARGE)
+    simulator.peers[2].folder.full = True
+    simulator.run(simulator.now + 5)
+    simulator.crash(simulator.peers[1])
+    simulator.peers[2].folder.full = False
+    simulator.run(simulator.now + 5)
+    simulator.restart(simulator.peers[1])
+
+    settle(simulator)
+
+
+def test_a_source_that_falls_silent_is_passed_over():
+    """Its link stands, but what is asked of it never comes."""
+    simulator = pool(3)
+    give(simulator, "large", LARGE)
+    simulator.partition(simulator.peers[:2], simulator.peers[2:])
+    simulator.run(simulator.now + 5)
+    perform = simulator._perform
+
+    def silent(one: SimulatedPeer, effect: Effect) -> None:
+        if one.index != 1 or not isinstance(effect, ServeChunks):
+            perform(one, effect)
+
+    simulator._perform = silent  # type: ignore[method-assign]
+    simulator.mend()
+    settle(simulator)
+
+
+def test_what_nobody_has_is_waited_for_without_a_storm():
+    simulator = pool(2)
+    alice, bob = simulator.peers
+    bob.folder.full = True
+    give(simulator, "large", LARGE)
+    simulator.run(simulator.now + 2)
+    simulator.crash(alice)
+    bob.folder.full = False
+    asked = 0
+    perform = simulator._perform
+
+    def counting(one: SimulatedPeer, effect: Effect) -> None:
+        nonlocal asked
+        asked += isinstance(effect, Send) and isinstance(effect.message, WantChunks)
+        perform(one, effect)
+
+    simulator._perform = counting  # type: ignore[method-assign]
+    before = simulator.event_count
+    simulator.run(simulator.now + 60)
+    assert simulator.event_count - before < 400, "it looks for alice twice a second"
+    assert asked < 30
+    assert bob.peer is not None
+    assert not bob.peer.in_sync
+    simulator.restart(alice)
+
+    settle(simulator)
+
+
+def test_a_content_nobody_wants_any_more_is_given_up():
+    simulator = pool(2)
+    alice, bob = simulator.peers
+    bob.folder.full = True
+    give(simulator, "large", LARGE)
+    simulator.run(simulator.now + 2)
+    alice.folder.delete("large")
+    simulator.look(alice)
+    settle(simulator)
+
+    assert bob.peer is not None
+    assert not bob.peer._blobs._downloads
+    assert not bob.peer._blobs._wanted
