@@ -85,7 +85,7 @@ sim: .venv/installed-dev
 
 bench: .venv/installed-dev
 	@for script in $(sort $(wildcard bench/[a-z]*.py)); do \
-	    echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	    echo "== $$script"; $(BIN)/python -m "bench.$$(basename "$$script" .py)" || exit 1; done
 
 clean:
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,6 +1,6 @@
 """Chunking and hashing speed beside plain BLAKE3, over the same bytes in one run.
 
-Run: ``python bench/chunks.py``. Best of three, one thread, GB/s (10^9 bytes).
+Run: ``python -m bench.chunks``. Best of three, one thread, GB/s (10^9 bytes).
 """
 
 from __future__ import annotations

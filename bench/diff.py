@@ -1,6 +1,6 @@
 """What a save costs: our diff beside difflib and rapidfuzz on one text each, in one run.
 
-Run: ``python bench/diff.py``. Figures are the best of three, in milliseconds, and the code points
+Run: ``python -m bench.diff``. Figures are the best of three, in milliseconds, and the code points
 touched (deleted + inserted). ``-`` where the other is known to take seconds or gigabytes.
 """
 

@@ -1,6 +1,6 @@
 """One large file to a newcomer, beside the transport's own bulk speed and rsync.
 
-``python bench/large_file.py [--mib 1024]``: random bytes; then one byte is changed and one inserted.
+``python -m bench.large_file [--mib 1024]``: random bytes; then one is changed and one inserted.
 The floor is two processes with the same gRPC links and TLS that only pass frames of 256 KiB.
 """
 
@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from many_files import rsync
-from pair import SOURCE, Member, scratch, wait_for
+from bench._pair import SOURCE, Member, scratch, wait_for
+from bench.many_files import rsync
 
 MIB = 1024 * 1024
 
@@ -46,8 +46,8 @@ def main() -> None:
         source, target = base / "a/large.bin", base / "b/large.bin"
         write_random(source, mib)
         floor = subprocess.run(
-            [sys.executable, str(Path(__file__).with_name("transport_floor.py")), "--rounds", "1"],
-            env=dict(os.environ, PYTHONPATH=str(SOURCE)),
+            [sys.executable, "-m", "bench.transport_floor", "--rounds", "1"],
+            env=dict(os.environ, PYTHONPATH=f"{SOURCE}{os.pathsep}{SOURCE.parent}"),
             capture_output=True,
             text=True,
             check=True,
@@ -62,9 +62,8 @@ def main() -> None:
         done = wait_for(lambda: target.exists() and target.stat().st_size == mib * MIB, pause=0.005)
         took = done - started
         bob.wait("synced")
-        print(
-            f"{mib} MiB there     {took:6.2f} s = {mib / took:.0f} MiB/s, same: {same(source, target)}"
-        )
+        print(f"{mib} MiB there     {took:6.2f} s = {mib / took:.0f} MiB/s")
+        print(f"the same bytes     {same(source, target)}")
         if theirs is not None:
             print(f"rsync              {theirs:6.2f} s   ratio {took / theirs:.1f}")
         print("transport floor in this run:")

@@ -1,6 +1,6 @@
 """Initial sync of many small files into an empty folder, beside rsync from a local daemon.
 
-``python bench/many_files.py [--count 10000] [--size 4096] [--binary]``
+``python -m bench.many_files [--count 10000] [--size 4096] [--binary]``
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from pair import Member, scratch, wait_for
+from bench._pair import Member, scratch, wait_for
 
 
 def make(folder: Path, count: int, size: int, *, binary: bool) -> None:

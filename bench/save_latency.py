@@ -1,7 +1,7 @@
 """From a save on one member to the other's file: 2 KiB text, one line changed each time.
 
 Beside it in the same run: the floor of a watcher and an atomic, durable write on one machine.
-``python bench/save_latency.py [--rounds 100]``
+``python -m bench.save_latency [--rounds 100]``
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 
-from pair import pair, percentile, scratch, wait_for
+from bench._pair import pair, percentile, scratch, wait_for
 
 
 def floor(folder: Path) -> float:
@@ -41,7 +41,7 @@ def main() -> None:
             f"line {number} of a text that two people write together\n" for number in range(38)
         ]
         (base / "a/notes.md").write_text("".join(lines))
-        with pair(base) as (alice, bob):
+        with pair(base) as (_alice, bob):
             target = base / "b/notes.md"
             wait_for(target.exists)
             bob.wait("synced")

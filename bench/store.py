@@ -1,6 +1,6 @@
 """What the store costs beside plain sqlite3 doing the same work (the floor), in one run.
 
-Run: ``python bench/store.py [FOLDER]``. Each pair alternates on the same disk, so that a busy
+Run: ``python -m bench.store [FOLDER]``. Each pair alternates on the same disk, so that a busy
 moment hits both; medians. FOLDER should lie on the disk that matters: a tmpfs has no fsync.
 """
 

@@ -1,6 +1,6 @@
 """What live texts cost beside the bare engine: typing, receiving, opening, memory, in one run.
 
-Run: ``python bench/text.py``. Microseconds, the median of many single calls.
+Run: ``python -m bench.text``. Microseconds, the median of many single calls.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What our framing, outbox and link cost over a bare grpc.aio stream with the same mutual TLS.
 
-    PYTHONPATH=src python bench/transport_floor.py [--rounds 3] [--quick]
+    PYTHONPATH=src python -m bench.transport_floor [--rounds 3] [--quick]
 
 Two processes on loopback; both sides of a pair are measured in turn in each round, the median of
 the rounds is shown. Ratio: ours / floor, so below 1 is worse for rates and better for latencies.

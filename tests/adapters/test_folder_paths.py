@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meerkat.core.files import MoveFile, Outcome, RemoveFile, RemoveFolder, SetExecutable
+from meerkat.core.files import Job, MoveFile, Outcome, RemoveFile, RemoveFolder, SetExecutable
 from meerkat.core.ids import ContentHash
 from meerkat.folder import UnsafePath, check_path, syscalls
 from meerkat.folder.paths import Root, link_stays_inside
@@ -89,7 +89,7 @@ def test_jobs_with_hostile_paths_touch_nothing(tmp_path: Path) -> None:
     with FolderCase(tmp_path / "folder") as case:
         digest = ContentHash.of(b"canary")
         for path in HOSTILE:
-            jobs = [
+            jobs: list[Job] = [
                 write_job(path, b"evil"),
                 RemoveFile(0, path, digest),
                 SetExecutable(0, path, True, digest),

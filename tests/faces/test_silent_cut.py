@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ NOTICED = 6.0  # s; about 2.3 measured, the machine may be busy
 RELINKED = 5.0  # s after the heal; 0.15 to 0.5 measured
 
 
-def files(meerkat: Meerkat, folder: Path) -> int:
-    return int(json.loads(meerkat("status", folder, "--json").stdout)["files"])
+def signed(meerkat: Meerkat, folder: Path) -> Callable[[], bool]:
+    """Whether the one file of a folder is in its log."""
+    return lambda: json.loads(meerkat("status", folder, "--json").stdout)["files"] == 1
 
 
 @pytest.mark.needs_root
@@ -40,7 +42,7 @@ def test_a_silent_cut_is_noticed_and_healed(tmp_path: Path, meerkat: Meerkat, bo
         (left / "notes.txt").write_text("alice wrote this in the silence\n")
         (right / "plan.txt").write_text("bob wrote this in the silence\n")
         for folder in (left, right):
-            wait_for(lambda folder=folder: files(meerkat, folder) == 1, "it is signed", within=15)
+            wait_for(signed(meerkat, folder), "it is signed", within=15)
 
         healed_at = time.monotonic()
         one.heal()

@@ -130,14 +130,15 @@ class Users:
         if not files:
             return ""
         path = self.rng.choice(files)
-        lines = one.folder.nodes[path].data.decode().splitlines(keepends=True)
+        data = one.folder.nodes[path].data
+        lines, end = data.decode().splitlines(keepends=True), _end_of(data)
         gone = []
         for _ in range(self.rng.randint(0, 2)):
             if lines:
                 gone.append(lines.pop(self.rng.randrange(len(lines))).strip())
         fresh = [self.marks.fresh() for _ in range(self.rng.randint(1, 3))]
         for mark in fresh:
-            lines.insert(self.rng.randint(0, len(lines)), mark + "\n")
+            lines.insert(self.rng.randint(0, len(lines)), mark + end)
         self._save(one, path, "".join(lines).encode())
         return f"edit {path} +{''.join(fresh)} -{''.join(gone)}"
 
@@ -146,7 +147,8 @@ class Users:
         if not files:
             return ""
         path, mark = self.rng.choice(files), self.marks.fresh()
-        self._save(one, path, one.folder.nodes[path].data + (mark + "\n").encode())
+        data = one.folder.nodes[path].data
+        self._save(one, path, data + (mark + _end_of(data)).encode())
         return f"append {path} {mark}"
 
     def _write_binary(self, one: SimulatedPeer) -> str:
@@ -250,6 +252,13 @@ class Users:
         self.removed |= marks_in(gone).keys()
         self.simulator.handle(one, TextEdited(FileId(file), VersionId(version), (edit,)))
         return f"type {path} +{fresh} -{gone.strip()}"
+
+
+def _end_of(data: bytes) -> str:
+    """How a program ends the lines it adds: as the others end. Mixed ends are kept as they are, so
+    that the first one changes every line, and two who do that at once write each line twice.
+    """
+    return "\r\n" if b"\r\n" in data else "\n"
 
 
 def live_texts(one: SimulatedPeer) -> dict[str, tuple[bytes, bytes, str]]:

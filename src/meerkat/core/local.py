@@ -237,9 +237,11 @@ class LocalChanges:
             found = diff(other, new.text)
             if _added(found) < _added(edits) and _deleted(found) <= _deleted(edits):
                 base, edits = other, found
-        if self._first_look and _added(found := diff(current, new.text)) < _added(edits):
+        found = diff(current, new.text) if self._first_look else edits
+        if _added(found) < _added(edits) and not any(one.deleted and one.inserted for one in found):
             # It has what the pool has meanwhile: the folder is newer than our store, an older copy
-            # that was put back. What is missing there may be newer still, so nothing goes.
+            # that was put back. What is missing there may be newer still, so nothing goes. (Where
+            # one thing stands for another, both were written at once, and only look alike.)
             base, edits = current, [Edit(one.position, 0, one.inserted) for one in found]
         if base is not current and base != current:
             edits = transform(edits, diff(base, current))

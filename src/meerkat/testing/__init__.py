@@ -1,1 +1,1 @@
-"""Tools others can test against: a simulator of whole pools, fakes with state, acceptance suites."""
+"""Tools others can test against: a simulator of pools, fakes with state, acceptance suites."""
