@@ -94,7 +94,7 @@ def test_a_real_overflow(tmp_path: Path) -> None:
             file.write_text("x")
         case.settle()
         before = case.told.scans
-        gate = case.adapter._watcher._lock  # the watcher stands still while this is held
+        gate = case.adapter._watcher._lock  # the watcher stands still while this is held  # type: ignore[attr-defined]
         with gate:
             for number in range(40_000):  # max_queued_events is 16,384 by default
                 os.utime(files[number % 2], (number, number))  # equal events in a row are merged
@@ -311,6 +311,21 @@ def test_sparse_and_binary_files(tmp_path: Path) -> None:
         assert case.told.progressed
 
 
+@pytest.mark.parametrize("size", [3, 5 * 1024 * 1024])
+def test_a_file_renamed_twice_at_once_is_one_move(tmp_path: Path, size: int) -> None:
+    patient = FolderConfig(rescan_shortest=600.0, settle_gone=0.5)
+    with FolderCase(tmp_path / "folder", config=patient) as case:
+        (case.root / "a").write_bytes(b"a" * size)
+        case.told.wait("it", lambda: "a" in case.told.tree)
+        before = len(case.told.events)
+        (case.root / "a").rename(case.root / "b")
+        vanishing = case.adapter._scanner.departures._vanishing
+        wait_until(lambda: vanishing.held_for("a") is not None)
+        (case.root / "b").rename(case.root / "c")
+        case.told.wait("the move", lambda: "c" in case.told.tree)
+        assert case.told.events[before:] == [("moved", "a -> c")]
+
+
 def test_a_large_file_is_moved_without_being_read(tmp_path: Path) -> None:
     with FolderCase(tmp_path / "folder") as case:
         with (case.root / "large").open("wb") as stream:
@@ -329,7 +344,7 @@ def test_a_large_file_is_moved_without_being_read(tmp_path: Path) -> None:
 def test_a_scan_is_complete_when_what_is_large_is_read_and_small_saves_do_not_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_on, read = threading.Event(), large.hash_large
+    read_on, read = threading.Event(), large.hash_large  # type: ignore[attr-defined]
 
     def slowly(*arguments: Any) -> Any:
         assert read_on.wait(10.0)
@@ -465,8 +480,8 @@ def test_scans_do_not_read_what_is_known(tmp_path: Path, monkeypatch: pytest.Mon
     from meerkat.folder import walk
 
     reads: list[str] = []
-    real: Callable[..., object] = walk.read_entry
-    monkeypatch.setattr(walk, "read_entry", lambda *args: (reads.append(args[1]), real(*args))[1])
+    real: Callable[..., object] = walk.read_entry  # type: ignore[attr-defined]
+    monkeypatch.setattr(walk, "read_entry", lambda *args: (reads.append(args[1]), real(*args))[1])  # type: ignore[func-returns-value]
     with FolderCase(root, known=known) as case:
         case.scan()
         assert reads == []

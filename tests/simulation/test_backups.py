@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from meerkat.core.events import Event
+from meerkat.core.peer import PeerConfig
 from meerkat.core.replica import Replica
 from meerkat.testing.simulator import SimulatedPeer, Simulator
 from tests.simulation.invariants import check_all, check_equal
@@ -144,3 +145,22 @@ def _crash_after(simulator: Simulator, one: SimulatedPeer, stop: int) -> None:
                 simulator.call_at(simulator.now + 0.01, lambda: simulator.restart(one))
 
     simulator.handle = counting  # type: ignore[assignment,method-assign]
+
+
+def test_a_store_that_is_vouched_for_keeps_its_author_alone():
+    simulator = Simulator(5, config=PeerConfig(trust_store=True))
+    alice = simulator.found("alice")
+    bob = simulator.join("bob", alice)
+    simulator.settle()
+    assert bob.peer is not None
+    before = bob.peer.author
+    simulator.partition([alice], [bob])
+    simulator.crash(bob)
+    bob.folder.write("notes.txt", b"written alone\n")
+    simulator.restart(bob)
+    simulator.run(simulator.now + 5)
+
+    assert bob.peer.author == before
+    simulator.heal()
+    assert simulator.settle() < 30
+    assert alice.folder.files()["notes.txt"] == b"written alone\n"

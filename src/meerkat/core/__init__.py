@@ -24,5 +24,5 @@ Read in this order:
 - ``sync``        heads on every link, until nothing is missing
 - ``mesh``        who is linked, whom to dial
 - ``door``        invitations and knocks
-- ``events``, ``effects``, ``peer``   the one way in and out
+- ``events``, ``effects``, ``peer``   the one way in and out; ``peer_config`` its numbers
 """

@@ -7,12 +7,11 @@ to the store. Never raises for another peer's fault: that costs its link.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from random import Random
 
 from .actions import EditText
 from .birth import Entropy, Identity, new_author, stored_pool
-from .blobs import Blobs, BlobsConfig
+from .blobs import Blobs
 from .disk import Disk
 from .effects import (
     CloseLink,
@@ -48,7 +47,7 @@ from .files import Observed, PrepareResult
 from .holdings import index_placed
 from .ids import AuthorId, PoolId
 from .local import LocalChanges
-from .mesh import Mesh, MeshConfig, Phase
+from .mesh import Mesh, Phase
 from .messages import (
     Addresses,
     HaveHeads,
@@ -61,32 +60,18 @@ from .messages import (
     WantChunks,
     WantOperations,
 )
-from .planner import Planner, PlannerConfig
+from .peer_config import PeerConfig
+from .planner import Planner
 from .ports import Store, Table
 from .reception import Reception
-from .replica import Replica, ReplicaConfig
+from .replica import Replica
 from .report import Standing, report
 from .roster import Roster, read_opened
 from .signing import SigningKey
 from .status import Status
-from .sync import Sync, SyncConfig
+from .sync import Sync
 
 __all__ = ["Peer", "PeerConfig"]
-
-
-@dataclass(frozen=True, slots=True)
-class PeerConfig:
-    """One configuration per layer."""
-
-    replica: ReplicaConfig = field(default_factory=ReplicaConfig)
-    sync: SyncConfig = field(default_factory=SyncConfig)
-    mesh: MeshConfig = field(default_factory=MeshConfig)
-    blobs: BlobsConfig = field(default_factory=BlobsConfig)
-    planner: PlannerConfig = field(default_factory=PlannerConfig)
-    first_sync_timeout: float = 10.0
-    """s that a newcomer waits for the pool's files before it looks at its own folder."""
-    own_head_timeout: float = 1.0
-    """s after a start to ask neighbors for our own head before we look and write (guess)."""
 
 
 class Peer:
@@ -345,9 +330,10 @@ class Peer:
     def _sure(self, wall: float) -> list[Effect]:
         """Before we write: a sequence number is never used twice.
 
-        The store may be an older copy. If nobody confirmed our own head, we go on as a new author.
+        The store may be an older copy. If nobody confirmed our own head, and nobody vouches for
+        the store, we go on as a new author.
         """
-        return [] if self._asked else self._renew(wall)
+        return [] if self._asked or self._config.trust_store else self._renew(wall)
 
     def _renew(self, wall: float) -> list[Effect]:
         """Go on as a new author; what the old one wrote is everybody's."""

@@ -56,7 +56,9 @@ class Departures:
         """The system says that ``old`` was renamed to ``new``."""
         if len(self._moved_from) >= MOST_MOVE_HINTS:
             self._moved_from.clear()
-        self._moved_from[new] = old
+        # Renamed twice before anybody was told: what counts is where it came from.
+        first = self._moved_from.pop(old, old)
+        self._moved_from[new] = old if old in self._known else first
 
     def missed(self, path: str) -> None:
         """First look at a path: nothing there."""
@@ -89,7 +91,17 @@ class Departures:
     def hold(self, path: str, found: Found) -> bool:
         """Keep a new path back if it may be where a missing one went."""
         source = self._source(path, found)
-        return source is not None and self._vanishing.hold(source, path, found)
+        return source is not None and self._hold(source, path, found)
+
+    def _hold(self, source: str, path: str, found: Found) -> bool:
+        held = self._vanishing.held_for(source)
+        moved_on = held is not None and held.path != path and not self._still(held)
+        if moved_on:
+            self._vanishing.let_go(source)
+        done = self._vanishing.hold(source, path, found)
+        if held is not None and moved_on:
+            self._scanner.examine(held.path, settled=True)  # nothing, or another file by now
+        return done
 
     def _source(self, path: str, found: Found) -> str | None:
         observed = found.observed
@@ -116,7 +128,7 @@ class Departures:
             return False
         executable = bool(stat.st_mode & 0o100)
         observed = Observed(known.kind, known.digest, executable, signature_of(stat))
-        return self._vanishing.hold(source, path, Found(observed, BlobContent(()), stat.st_nlink))
+        return self._hold(source, path, Found(observed, BlobContent(()), stat.st_nlink))
 
     def _is_missing(self, path: str, kind: Kind) -> bool:
         known = self._known.get(path)

@@ -75,6 +75,14 @@ class Vanishing:
         self._held[old] = Held(new, found)
         return True
 
+    def held_for(self, path: str) -> Held | None:
+        """What is held as where ``path`` went."""
+        return self._held.get(path)
+
+    def let_go(self, path: str) -> None:
+        """What was held for ``path`` is not where it went after all."""
+        self._held.pop(path, None)
+
     def with_content(self, digest: ContentHash) -> str | None:
         """A missing path that held this content."""
         return self._by_digest.get(digest)

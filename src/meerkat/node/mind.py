@@ -11,7 +11,7 @@ from meerkat.core.birth import Identity
 from meerkat.core.effects import Effect
 from meerkat.core.events import Event
 from meerkat.core.files import Observed
-from meerkat.core.peer import Peer
+from meerkat.core.peer import Peer, PeerConfig
 from meerkat.core.ports import Store
 from meerkat.core.status import Status
 
@@ -39,4 +39,6 @@ MakeMind = Callable[[Store, Identity], Mind]
 def make_peer(store: Store, identity: Identity) -> Mind:
     """A ``Peer`` that goes on where the store stopped."""
     rng = random.Random(secrets.randbits(SEED_BITS))
-    return Peer(store, identity, rng=rng, entropy=secrets.token_bytes)
+    # A copied or restored store has been given a new author before it came here (``home``).
+    config = PeerConfig(trust_store=True)
+    return Peer(store, identity, config=config, rng=rng, entropy=secrets.token_bytes)
