@@ -94,7 +94,8 @@ def test_a_real_overflow(tmp_path: Path) -> None:
             file.write_text("x")
         case.settle()
         before = case.told.scans
-        gate = case.adapter._watcher._lock  # the watcher stands still while this is held  # type: ignore[attr-defined]
+        # The watcher stands still while this is held.
+        gate = case.adapter._watcher._lock  # type: ignore[attr-defined]
         with gate:
             for number in range(40_000):  # max_queued_events is 16,384 by default
                 os.utime(files[number % 2], (number, number))  # equal events in a row are merged

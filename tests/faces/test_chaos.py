@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -62,10 +63,8 @@ class Person:
         deed = rng.choices(
             (self.edit, self.replace, self.create, self.rename, self.remove), (12, 3, 2, 3, 1)
         )[0]
-        try:
+        with suppress(FileNotFoundError):  # meerkat moved or removed it just now
             deed(rng)
-        except FileNotFoundError:
-            pass  # meerkat moved or removed it just now
 
     def edit(self, rng: Random) -> None:
         """A line more, somewhere in a text."""
