@@ -100,6 +100,22 @@ def test_chunks_of_the_folder_are_used_if_they_are_what_they_should_be(case: Fol
     assert prepare(case, sources).missing == (0, 2, 3, 4, 5, 6, 7)
 
 
+def test_a_blob_that_two_paths_want_at_once_goes_to_one_and_is_asked_for_again(
+    case: FolderCase,
+) -> None:
+    prepare(case)
+    store(case, *range(len(CHUNKS)))
+    one, other = (WriteFile(0, path, Kind.FILE, BLOB, DIGEST, False, None) for path in "ab")
+    assert [result.outcome for result in case.do(one, other)] == [Outcome.DONE, Outcome.CORRUPT]
+    offset = 0
+    sources = {}
+    for chunk in CHUNKS:
+        sources[chunk.hash] = Location("a", offset, chunk.length)
+        offset += chunk.length
+    assert prepare(case, sources).missing == ()
+    assert publish(case, "b") is Outcome.DONE
+
+
 def test_an_incomplete_blob_is_not_published(case: FolderCase) -> None:
     prepare(case)
     store(case, 0)

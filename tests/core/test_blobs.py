@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from random import Random
 
-from meerkat.core.effects import Effect, Send, ServeChunks
+from meerkat.core.blobs import Blobs, BlobsConfig
+from meerkat.core.chunks import Chunk
+from meerkat.core.disk import Disk
+from meerkat.core.effects import Effect, Perform, Send, ServeChunks
+from meerkat.core.events import LinkId
+from meerkat.core.files import Outcome, PrepareResult
+from meerkat.core.ids import ContentHash
 from meerkat.core.messages import WantChunks
+from meerkat.testing.memory_store import MemoryStore
 from meerkat.testing.simulator import SimulatedPeer, Simulator
 from tests.simulation.invariants import check_equal, check_quiet
 
@@ -150,3 +157,28 @@ def test_a_content_nobody_wants_any_more_is_given_up():
     assert bob.peer is not None
     assert not bob.peer._blobs._downloads
     assert not bob.peer._blobs._wanted
+
+
+def test_a_chunk_stored_for_an_earlier_wish_is_not_asked_for_again():
+    store = MemoryStore()
+    data = Random(6).randbytes(200_000)
+    halves = [data[:100_000], data[100_000:]]
+    chunks = tuple(Chunk(ContentHash.of(half), len(half)) for half in halves)
+    blob, link = ContentHash.of(data), LinkId(1)
+    with store.transaction():
+        blobs = Blobs(store, Disk(store), BlobsConfig())
+        blobs.link_up(link)
+        for _ in range(2):  # wanted, given up while a chunk is being written, and wanted again
+            assert blobs.obtain(blob, chunks, "large") is None
+            jobs = [effect.jobs[0] for effect in blobs.evaluate(0.0) if isinstance(effect, Perform)]
+            blobs.on_prepared(PrepareResult(jobs[0].ticket, blob, Outcome.DONE, missing=(0, 1)))
+            blobs.release("large")
+        blobs.obtain(blob, chunks, "large")
+        jobs = [effect.jobs[0] for effect in blobs.evaluate(0.0) if isinstance(effect, Perform)]
+        blobs.on_prepared(PrepareResult(jobs[0].ticket, blob, Outcome.DONE, missing=(0, 1)))
+
+        blobs.on_stored(blob, [0], [])
+        asked = [effect for effect in blobs.evaluate(0.0) if isinstance(effect, Send)]
+
+    wanted = [one.message.chunks for one in asked if isinstance(one.message, WantChunks)]
+    assert wanted == [(bytes(chunks[1].hash),)]

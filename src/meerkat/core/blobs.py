@@ -310,6 +310,8 @@ class Blobs:
                 download.left_bytes -= chunk.length
                 if not indexes:
                     del download.missing[chunk.hash]
+                    # Asked for once more meanwhile, if this blob was given up and wanted again.
+                    self._unwant(chunk.hash, blob)
         for index in failed:
             self._want(blob, download, index)
         self._check_ready(blob, download)

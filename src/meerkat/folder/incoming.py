@@ -158,6 +158,14 @@ class Incoming:
         finally:
             os.close(descriptor)
 
+    def has(self, blob: ContentHash) -> bool:
+        """Whether the incoming file is there; publishing it takes it away. Any thread."""
+        try:
+            os.stat(part_name(blob), dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
     def discard(self, blob: ContentHash) -> None:
         """Remove an incoming file."""
         self.close_part(blob)

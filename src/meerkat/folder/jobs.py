@@ -157,6 +157,8 @@ class JobQueue:
 
     def _verified(self, job: WriteFile, blob: ContentHash, outcome: Outcome, detail: str) -> None:
         self._publishing.discard(job.path)
+        if outcome is Outcome.DONE and not self._incoming.has(blob):
+            outcome, detail = Outcome.CORRUPT, "another path took it meanwhile"
         if outcome is Outcome.DONE:
             part = Place(self._incoming.descriptor, part_name(blob), job.path)
             result = self._perform([job], part)[0]
