@@ -33,7 +33,12 @@ pytestmark = pytest.mark.powercut
 def write_until_cut(
     disk: CutDisk, what: str, writes: int, flag: int, environment: dict[str, str]
 ) -> int:
-    """Cut the power after at least ``writes`` promises; the last number promised."""
+    """Cut the power after ``writes`` promises; the last number promised before the cut began.
+
+    With real power nothing is promised later. Here the child lives a moment longer, and a sync that
+    is under way when the file system shuts down may report success: 3 of 200 cuts on ext4 "lost" a
+    promise made during the cut.
+    """
     source = str(Path(meerkat.__file__).parents[1])
     child = subprocess.Popen(
         [sys.executable, write_and_tell.__file__, what, str(disk.path)],
@@ -45,7 +50,6 @@ def write_until_cut(
     told = child.stdout.read(8 * writes)
     disk.cut(flag)
     child.kill()
-    told += child.stdout.read()
     child.stdout.close()
     child.wait()
     assert len(told) >= 8 * writes, "the child ended before the cut"

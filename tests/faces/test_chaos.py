@@ -228,7 +228,7 @@ def form_pool(peers: list[DemoPeer], people: list[Person], rng: Random) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not syscalls.supports("renameat2"), reason="no exchange of two files here")
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_chaos(seed: int, peer: MakePeer, tmp_path: Path):
     rng = Random(f"chaos {seed}")
     peers = [peer(name) for name in ("alice", "bob", "carol")]

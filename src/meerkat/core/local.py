@@ -66,7 +66,10 @@ def unpack_chunks(body: bytes) -> tuple[Chunk, ...]:
 class LocalChanges:
     """Turns one observation after the other into actions."""
 
-    def __init__(self, replica: Replica, disk: Disk, bases: dict[bytes, str]) -> None:
+    def __init__(
+        self, replica: Replica, disk: Disk, bases: dict[bytes, str], *, may_be_old: bool = True
+    ) -> None:
+        """``may_be_old``: nobody vouches that the store is not an older copy that was put back."""
         self._replica = replica
         self._disk = disk
         self._bases = bases  # version -> its text before edits that the disk does not hold yet
@@ -74,7 +77,7 @@ class LocalChanges:
         self._fresh: dict[str, bool] = {}  # touched paths: are the bytes the version's new state?
         self.unread: set[str] = set()  # paths that the folder should report in full
         self._present: dict[str, Seen] = {}  # what the present observation found
-        self._first_look = True  # at the folder since the start
+        self._first_look = may_be_old  # at the folder since the start
         self.dirty: set[str] = set()  # paths whose content must be looked at by the planner
 
     def observe(self, event: FilesObserved, wall: float) -> bool:

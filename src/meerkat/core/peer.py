@@ -106,7 +106,9 @@ class Peer:
         self._blobs = Blobs(store, self._disk, config.blobs)
         bases: dict[bytes, str] = {}
         self._planner = Planner(self._replica, self._disk, self._blobs, bases, config.planner)
-        self._local = LocalChanges(self._replica, self._disk, bases)
+        self._local = LocalChanges(
+            self._replica, self._disk, bases, may_be_old=not config.trust_store
+        )
         self._sync = Sync(self._log, config.sync)
         self._mesh = Mesh(store, self._roster, self.author, config.mesh, rng)
         self._reception = Reception(store, self._replica, entropy)
