@@ -63,18 +63,9 @@ class Heads:
         self._sequences[author] = sequence
         return True
 
-    def cut(self, author: AuthorId, sequence: int) -> None:
-        """Lower one entry: only for an author that forked."""
-        if sequence < self._sequences.get(author, 0):
-            self._sequences[author] = sequence
-
     def merge(self, entries: Iterable[tuple[AuthorId, int]]) -> list[tuple[AuthorId, int]]:
         """Raise many entries; returns those that were news."""
         return [entry for entry in entries if self.advance(*entry)]
-
-    def covers(self, entries: Iterable[tuple[AuthorId, int]]) -> bool:
-        """Whether every entry is already within these heads."""
-        return all(self._sequences.get(author, 0) >= sequence for author, sequence in entries)
 
     def missing_from(self, other: Heads) -> list[Range]:
         """What these heads have and ``other`` lacks, sorted by author."""

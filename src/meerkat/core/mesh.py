@@ -107,7 +107,6 @@ class Mesh:
         self._by_author: dict[AuthorId, LinkId] = {}
         self._targets: dict[AuthorId, _Target] = {}
         self._found: dict[str, AuthorId] = {}  # address -> who answered there last
-        self._timer_at: float | None = None
         for key, value in store.scan(Table.ADDRESS):
             addresses = msgspec.msgpack.decode(value, type=list[str])
             self._targets[AuthorId(key)] = _Target(addresses)

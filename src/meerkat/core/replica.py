@@ -19,7 +19,6 @@ from .actions import (
     encode_payload,
 )
 from .bodies import Bodies
-from .edits import Edit
 from .log import Log, LogConfig
 from .operation import Operation, OperationKind
 from .ports import Store
@@ -32,7 +31,6 @@ from .view import View
 __all__ = ["Replica", "ReplicaConfig"]
 
 BeforeEdit = Callable[[Version], None]
-AfterEdit = Callable[[Version, list[Edit]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,6 @@ class Replica:
         self.bodies = Bodies(self.log)
         self.texts = Texts(store, self.log, self.bodies, config.texts)
         self.before_edit: BeforeEdit = lambda version: None
-        self.after_edit: AfterEdit = lambda version, edits: None
         self._edited: dict[bytes, Version] = {}
 
     def apply_ready(self) -> bool:
@@ -148,9 +145,7 @@ class Replica:
         self.before_edit(version)
         self.tree.apply(action, operation)
         self.texts.record(version.id, operation)
-        edits = self.texts.apply(version, action, operation)
-        if edits:
-            self.after_edit(version, edits)
+        self.texts.apply(version, action, operation)
 
 
 def _size(action: Action) -> int:
