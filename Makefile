@@ -9,7 +9,7 @@ SEEDS ?= 2000
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
-CODE := src tests $(wildcard bench)
+CODE := src tests examples $(wildcard bench)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -24,13 +24,16 @@ from meerkat.core import (
     actions,
     blobs,
     chunks,
+    courier,
     door,
+    gossip,
     local,
     log,
-    mesh,
     messages,
     operation,
+    overlay_config,
     planner,
+    shown_text,
     sync,
     text_file,
     tree,
@@ -137,6 +140,12 @@ def _kind(kind: Any) -> str:
             return f"list of {_kind(item)}; at most {most:,}" if most else f"list of {_kind(item)}"
         case msgspec.inspect.StructType(cls=cls):
             return cls.__name__
+        case msgspec.inspect.EnumType(cls=cls):
+            return ", ".join(f"{one.value} ({one.name})" for one in cls)
+        case msgspec.inspect.UnionType(types=types):
+            return " or ".join(_kind(one) for one in types)
+        case msgspec.inspect.NoneType():
+            return "nothing"
     raise TypeError(f"no words for {kind}")
 
 
@@ -152,7 +161,8 @@ STRUCT_HEAD = ("tag", "name", "fields, in order", "what it says")
 
 
 def _messages() -> str:
-    classes = [*get_args(messages.Message), messages.AddressEntry]
+    parts = [messages.Contact, messages.Beacon, messages.Broadcast, messages.AddressEntry]
+    classes = [*get_args(messages.Message), *parts]
     return _table(STRUCT_HEAD, (_struct(one) for one in classes))
 
 
@@ -162,7 +172,12 @@ def _actions() -> str:
 
 
 def _members() -> str:
-    return _table(STRUCT_HEAD, (_struct(one) for one in (actions.Opened, actions.MemberAdded)))
+    classes = [actions.Opened, *get_args(actions.MembershipAction)]
+    return _table(STRUCT_HEAD, (_struct(one) for one in classes))
+
+
+def _talk() -> str:
+    return _table(STRUCT_HEAD, map(_struct, (actions.Said, actions.Mail, actions.Receipt)))
 
 
 def _knocks() -> str:
@@ -183,7 +198,9 @@ def _limits() -> str:
 
 def _limit_rows() -> Iterator[tuple[str, str, str]]:
     link, knock, cut = TransportOptions(), DoorOptions(), chunks.ChunkConfig()
-    pace, who, asked = sync.SyncConfig(), mesh.MeshConfig(), blobs.BlobsConfig()
+    pace, who, asked = sync.SyncConfig(), overlay_config.OverlayConfig(), blobs.BlobsConfig()
+    post, told = courier.CourierConfig(), gossip.GossipConfig()
+    where = "`core/overlay_config.py`"
     yield "an operation", _bytes(operation.MAX_OPERATION_BYTES), "`core/operation.py`"
     yield "a payload, inflated", _bytes(actions.MAX_PAYLOAD_BYTES), "`core/actions.py`"
     yield "payload that is deflated", f"above {actions.COMPRESS_ABOVE} bytes", "`core/actions.py`"
@@ -210,8 +227,22 @@ def _limit_rows() -> Iterator[tuple[str, str, str]]:
     yield "content asked for and not here yet", window + ", a link", "`core/blobs.py`"
     jobs = planner.PlannerConfig()
     yield "jobs the folder has at once", f"{jobs.jobs_count:,}", "`core/planner.py`"
-    yield "addresses of one author", f"{who.addresses_count}", "`core/mesh.py`"
-    yield "authors known by hearsay", f"{who.authors_count:,}", "`core/mesh.py`"
+    yield "links kept, at least; of them own choice", f"{who.links_min}; {who.own_min}", where
+    room = f"{who.links_max} links, {who.clients_max} more for members who only dial out"
+    yield "links kept, at most", f"{room}, {who.guests_max} guests", where
+    yield "steps of a JOIN_REQ", f"{who.warm} before anyone accepts, {who.ttl} in all", where
+    yield "JOIN_REQs a second, a link", f"{who.walk_rate:g}, {who.walk_burst:g} at once", where
+    yield "contacts in the book", f"{who.book_size:,}", where
+    yield "a Beat on every link every", f"{who.beat_every:g} s", where
+    yield "a link that says nothing is closed after", f"{who.silent_after:g} s", where
+    yield "a broadcast", _bytes(messages.MAX_BROADCAST_BYTES), "`core/messages.py`"
+    rate = f"{told.author_rate:g}, {told.author_burst:g} at once"
+    yield "broadcasts a second, an author", rate, "`core/gossip.py`"
+    yield "a letter's sealed box", _bytes(messages.MAX_BOX_BYTES), "`core/messages.py`"
+    yield "hops of a letter", f"{post.ttl}; {post.flood_ttl} in a flood", "`core/courier.py`"
+    patience = f"{post.ack_within:g} s, then {post.flood_within:g} s for the flood"
+    yield "a letter waits for its acknowledgement", patience, "`core/courier.py`"
+    yield "a member's name", f"{shown_text.MAX_NAME_CHARS} characters", "`core/shown_text.py`"
     yield (
         "live frames waiting, a link",
         _bytes(link.live_outbox_bytes),
@@ -225,9 +256,9 @@ def _limit_rows() -> Iterator[tuple[str, str, str]]:
     yield "a knock", _bytes(knock.max_request_bytes), "`transport/door.py`"
     yield "wrong proofs that cost an invitation", f"{door.MAX_GUESSES}", "`core/door.py`"
     yield "uses of an invitation, by default", f"{cli_options.USES}", "`cli/options.py`"
-    yield "heads are sent at least every", f"{pace.beat:g} s", "`core/sync.py`"
+    yield "what is stuck is looked at every", f"{pace.beat:g} s", "`core/sync.py`"
     yield "an unanswered request is repeated after", f"{pace.request_timeout:g} s", "`core/sync.py`"
-    yield "a connection says hello within", f"{who.hello_timeout:g} s", "`core/mesh.py`"
+    yield "a connection says hello within", f"{who.hello_timeout:g} s", where
     silence = f"{link.keepalive:g} s; {link.keepalive_timeout:g} s"
     yield "silence before a ping; wait for its answer", silence, "`transport/options.py`"
     yield "port for links, if free", f"{DEFAULT_PORT}", "`node/options.py`"
@@ -240,6 +271,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "messages": _messages,
     "actions": _actions,
     "membership": _members,
+    "talk": _talk,
     "door": _knocks,
     "kinds": _kinds,
     "limits": _limits,

@@ -31,6 +31,10 @@ settings.register_profile(
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+# Processes that tests start neither announce themselves on somebody's network nor find strangers
+# there, unless they are told to.
+os.environ.setdefault("MEERKAT_DISCOVER", "0")
+
 _SBIN = os.pathsep.join(("/usr/local/sbin", "/usr/sbin", "/sbin"))  # mkfs and losetup live there
 
 

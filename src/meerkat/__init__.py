@@ -6,6 +6,7 @@ General layout, from the mind to the faces; arrows of import point down this lis
 - ``store``, ``transport``, ``folder``   adapters: SQLite, gRPC, the disk
 - ``node``       the hands: one function, ``Node.step``
 - ``control``    the same node for another process
+- ``api``        ``Pool``: the same for Python programs
 - ``cli``        the command line
 - ``testing``    shipped: a simulator of pools, fakes, acceptance suites
 
@@ -15,12 +16,49 @@ This file is the shop window: what is named here is promised, what is not may mo
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
 from meerkat.errors import MeerkatError
 
-__all__ = ["MeerkatError", "__version__"]
+if TYPE_CHECKING:
+    from meerkat.api import (
+        ChatLine,
+        Echo,
+        Message,
+        NetworkNode,
+        NetworkPicture,
+        NodeOptions,
+        Pool,
+        SyncPool,
+        join,
+        share,
+    )
+
+__all__ = [
+    "ChatLine",
+    "Echo",
+    "MeerkatError",
+    "Message",
+    "NetworkNode",
+    "NetworkPicture",
+    "NodeOptions",
+    "Pool",
+    "SyncPool",
+    "__version__",
+    "join",
+    "share",
+]
 
 try:
     __version__ = version("meerkat-p2p")
 except PackageNotFoundError:  # run from a checkout that was never installed
     __version__ = "0"
+
+
+def __getattr__(name: str) -> Any:
+    """The API is loaded when it is used, so that commands start quickly."""
+    if name in __all__:
+        from meerkat import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'meerkat' has no attribute {name!r}")

@@ -20,6 +20,7 @@ __all__ = [
     "StoreDamaged",
     "StoreError",
     "StoreFull",
+    "UnknownMember",
 ]
 
 
@@ -65,6 +66,12 @@ class InvitationError(MeerkatError):
     """The invitation cannot be used: damaged, expired, used up, or for another pool."""
 
     exit_code = 5
+
+
+class UnknownMember(MeerkatError):
+    """Nobody in the pool goes by this name. ``meerkat peers`` shows who is in it."""
+
+    exit_code = 8
 
 
 class PortTaken(MeerkatError):

@@ -68,6 +68,22 @@ def test_a_blob_arrives(case: FolderCase) -> None:
     assert case.events() == [("seen", "d")]
 
 
+def test_what_arrived_can_be_read_before_the_blob_is_whole(case: FolderCase) -> None:
+    prepare(case)
+    store(case, 2)
+    read = case.adapter.read_chunk
+    places = [Location("", index * PIECE, PIECE, BLOB) for index in range(3)]
+
+    assert read(places[2], CHUNKS[2].hash) == PIECES[2]
+    assert read(places[1], CHUNKS[1].hash) is None, "a hole"
+    assert read(places[2], CHUNKS[1].hash) is None
+    assert read(Location("", 0, PIECE, ContentHash.of(b"unknown")), CHUNKS[0].hash) is None
+    store(case, *(index for index in range(len(CHUNKS)) if index != 2))
+    assert publish(case, "large") is Outcome.DONE
+    assert read(places[2], CHUNKS[2].hash) is None
+    assert read(Location("large", 2 * PIECE, PIECE), CHUNKS[2].hash) == PIECES[2]
+
+
 def test_a_wrong_chunk_is_refused(case: FolderCase) -> None:
     prepare(case)
     case.adapter.store_chunk(BLOB, 0, PIECES[1])

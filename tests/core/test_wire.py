@@ -19,6 +19,21 @@ heads = st.lists(st.tuples(bytes32, numbers), max_size=5).map(tuple)
 operations = st.binary(min_size=1, max_size=50)
 chunks = st.lists(bytes32, min_size=1, max_size=5).map(tuple)
 
+bytes16 = st.binary(min_size=16, max_size=16)
+bytes64 = st.binary(min_size=64, max_size=64)
+hops = st.integers(0, 255)
+contact = st.builds(
+    messages.Contact,
+    author=bytes32,
+    addresses=addresses,
+    dialable=st.booleans(),
+    stamp=numbers,
+    signature=bytes64,
+)
+contacts = st.lists(contact, max_size=3).map(tuple)
+beacon = st.builds(messages.Beacon, author=bytes32, sequence=numbers, stable=st.booleans())
+entries = st.lists(st.tuples(bytes32, numbers, numbers, hops), max_size=3).map(tuple)
+
 any_message = st.one_of(
     st.builds(
         messages.Hello,
@@ -41,14 +56,50 @@ any_message = st.one_of(
         operations=st.lists(operations, max_size=5).map(tuple),
         answer=st.booleans(),
     ),
+    st.builds(messages.Contacts, contacts=contacts, answer=st.booleans()),
     st.builds(
-        messages.Addresses,
-        entries=st.lists(
-            st.builds(messages.AddressEntry, author=bytes32, addresses=addresses), max_size=5
-        ).map(tuple),
+        messages.JoinRequest,
+        request=bytes16,
+        origin=contact,
+        kind=st.sampled_from(messages.WalkKind),
+        warm=st.integers(0, 12),
+        ttl=st.integers(0, 32),
+        proof=bytes64,
     ),
+    st.builds(messages.JoinOffer, request=bytes16, contact=contact),
+    st.builds(messages.JoinHint, request=bytes16, contacts=contacts),
+    st.builds(messages.Beat, degree=st.integers(0, 1024), beacon=beacon, heads_hash=bytes32),
+    st.builds(messages.MergeHint, merge=bytes16, contacts=contacts),
+    st.builds(
+        messages.Push,
+        broadcast=st.builds(
+            messages.Broadcast,
+            author=bytes32,
+            boot=numbers,
+            sequence=numbers,
+            kind=hops,
+            payload=st.binary(max_size=50),
+            signature=bytes64,
+        ),
+        hops=hops,
+    ),
+    st.builds(messages.Announce, entries=entries.filter(bool)),
+    st.builds(messages.Graft, tree=st.one_of(st.just(b""), bytes32), entries=entries),
+    st.builds(messages.Prune, tree=st.one_of(st.just(b""), bytes32)),
+    st.builds(
+        messages.Direct,
+        id=bytes16,
+        to=bytes32,
+        source=bytes32,
+        box=st.binary(max_size=50),
+        hops=hops,
+        flood=st.booleans(),
+    ),
+    st.builds(messages.DirectAck, id=bytes16, by=bytes32, there=hops, hops=hops, proof=bytes64),
+    st.builds(messages.DirectFailed, id=bytes16),
     st.builds(messages.WantChunks, chunks=chunks),
     st.builds(messages.NoChunks, chunks=chunks),
+    st.builds(messages.HaveChunks, chunks=chunks),
     st.builds(messages.Ping, token=numbers),
     st.builds(messages.Pong, token=numbers),
 )
@@ -98,8 +149,14 @@ def test_damaged_frames_give_only_protocol_errors(message, at, mask, cut):
         (4, [b"x"] * (messages.MAX_OPERATIONS + 1)),
         (6, []),
         (6, [bytes(32)] * (messages.MAX_CHUNKS + 1)),
-        (5, [(bytes(32), ["a"] * 9)]),
-        (5, [(bytes(32), ["a" * 301])]),
+        (22, []),
+        (5, [(bytes(32), ["a"] * 9, True, 1, bytes(64))]),
+        (5, [(bytes(32), ["a" * 301], True, 1, bytes(64))]),
+        (5, [(bytes(32), ["a"], True, 1, bytes(63))]),
+        (10, bytes(16), (bytes(32), [], True, 1, bytes(64)), 0, 13, 24, bytes(64)),
+        (10, bytes(16), (bytes(32), [], True, 1, bytes(64)), 3, 6, 24, bytes(64)),
+        (15, (bytes(32), 1, 1, 1, bytes(64 * 1024 + 1), bytes(64)), 0),
+        (16, []),
         (1, 0, bytes(32), bytes(32), b"o", "n", [], []),
     ],
 )

@@ -224,13 +224,14 @@ def test_a_background_process_gets_the_options_as_they_were_understood():
     from meerkat.cli.up import command
 
     given = ["-qd", "--port", "7", "-h", "--name=-odd name"]
-    given += ["--advertise", "a.example:1", "--advertise=b.example:2", "here"]
+    given += ["--advertise", "a.example:1", "--advertise=b.example:2", "--no-discover", "here"]
     given.remove("-h")
     with command.make_context("up", given, obj=Printing()) as context:
         spelled = spelled_options(context)
 
     assert spelled == [
         *("--name=-odd name", "--port=7", "--advertise=a.example:1", "--advertise=b.example:2"),
+        "--no-discover",
         "--quiet",
     ]
     assert ask("up", "--detach", "--ready-fd", "1")[0] == 2

@@ -1,4 +1,4 @@
-"""Two hosts on one machine: network namespaces joined by a wire that can go silent (root only)."""
+"""Hosts on one machine: network namespaces joined by wires that can go silent (root only)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
@@ -17,8 +17,8 @@ from typing import Any
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)
+def _run(*command: str, stdin: str = "") -> None:
+    subprocess.run(command, check=True, capture_output=True, input=stdin, text=True)
 
 
 class Host:
@@ -57,6 +57,67 @@ def two_hosts(prefix: str) -> Iterator[tuple[Host, Host]]:
     finally:
         for host in hosts:
             subprocess.run(["ip", "netns", "del", host.name], check=False, capture_output=True)
+
+
+class Switch:
+    """Many hosts on one bridge, which decides what goes through, direction by direction."""
+
+    def __init__(self, prefix: str, count: int) -> None:
+        self._name = f"{prefix}sw"
+        self.hosts = [Host(f"{prefix}{n}", f"10.79.0.{n}") for n in range(1, count + 1)]
+
+    def make(self) -> None:
+        """Set everything up."""
+        _run("ip", "netns", "add", self._name)
+        _run("ip", "-n", self._name, "link", "add", "bridge", "type", "bridge")
+        _run("ip", "-n", self._name, "link", "set", "bridge", "up")
+        for host in self.hosts:
+            port = self._port(host)
+            _run("ip", "netns", "add", host.name)
+            peer = ("type", "veth", "peer", "name", "eth0", "netns", host.name)
+            _run("ip", "link", "add", port, "netns", self._name, *peer)
+            _run("ip", "-n", self._name, "link", "set", port, "master", "bridge", "up")
+            _run("ip", "-n", host.name, "addr", "add", f"{host.address}/24", "dev", "eth0")
+            _run("ip", "-n", host.name, "link", "set", "eth0", "up")
+            _run("ip", "-n", host.name, "link", "set", "lo", "up")
+
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        for name in (self._name, *(host.name for host in self.hosts)):
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+    def drop(self, pairs: Iterable[tuple[Host, Host]]) -> None:
+        """From now on packets vanish from the first of each pair to the second; no others."""
+        dropped = [f"{one.address} . {other.address}" for one, other in pairs]
+        rule = f"ip saddr . ip daddr {{ {', '.join(dropped)} }} drop" if dropped else ""
+        table = ["table bridge cut", "flush table bridge cut"]  # made first, if it is not there
+        table += ["table bridge cut {", "chain forward {"]
+        table += ["type filter hook forward priority 0", rule, "}", "}"]
+        _run("ip", "netns", "exec", self._name, "nft", "-f", "-", stdin="\n".join(table) + "\n")
+
+    def slow_down(self, host: Host, rate: str) -> None:
+        """What goes to this host waits for a slow wire, e.g. ``64kbit``; at most 0.4 s of it."""
+        shape = ("tbf", "rate", rate, "burst", "4kb", "latency", "400ms")
+        _run("tc", "-n", self._name, "qdisc", "add", "dev", self._port(host), "root", *shape)
+
+    def speed_up(self, host: Host) -> None:
+        """The end of ``slow_down``."""
+        _run("tc", "-n", self._name, "qdisc", "del", "dev", self._port(host), "root")
+
+    @staticmethod
+    def _port(host: Host) -> str:
+        return f"p{host.name}"
+
+
+@contextmanager
+def switch(prefix: str, count: int) -> Iterator[Switch]:
+    """So many hosts on one bridge. ``prefix`` is that of their names, a few letters."""
+    made = Switch(prefix, count)
+    try:
+        made.make()
+        yield made
+    finally:
+        made.remove()
 
 
 class HostedPeer:

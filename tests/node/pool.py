@@ -16,7 +16,7 @@ from meerkat.testing.memory_transport import MemoryNetwork, MemoryTransport
 from meerkat.transport.base import LinkListener
 from meerkat.transport.identity import TlsIdentity
 
-OPTIONS = NodeOptions(host="127.0.0.1", port=0)
+OPTIONS = NodeOptions(host="127.0.0.1", port=0, discover=False)
 QUICK = NodeConfig(retry=0.05)
 
 

@@ -228,7 +228,9 @@ def test_settings_of_the_folder_say_where_to_listen(tmp_path: Path):
     async def story() -> None:
         folder = tmp_path / "alice"
         (folder / ".meerkat").mkdir(parents=True)
-        (folder / ".meerkat" / "config.toml").write_text('listen = "127.0.0.2"\nport = 0\n')
+        (folder / ".meerkat" / "config.toml").write_text(
+            'listen = "127.0.0.2"\nport = 0\ndiscover = false\n'
+        )
         make = Pool(tmp_path).make_transport
         with locked(folder) as state:
             home = share(state, name="alice")

@@ -11,7 +11,7 @@ from tests.simulation.users import Users
 SETTLE_LIMIT = 60.0  # virtual s
 QUIET = 21.0  # virtual s watched for storms: two beats
 RECONNECTS = 60  # events of links that find each other again after a restart
-QUIET_EVENTS = 12  # per pair of peers in that time: heads of two beats each way, timers
+QUIET_EVENTS = 24  # per pair of peers in that time: beats, presences, contacts and their timers
 
 
 def check_all(simulator: Simulator, users: Users, *, doubled: bool = False) -> None:
@@ -39,7 +39,7 @@ def _why(simulator: Simulator) -> list[str]:
             continue
         planner = peer._planner
         found.append(
-            f"{one.name}: in_sync={peer.in_sync} links={len(peer._mesh.linked)} "
+            f"{one.name}: in_sync={peer.in_sync} links={len(peer._network.linked)} "
             f"heads={peer._log.heads} pending={peer._log.pending()} scanned={peer._scanned} "
             f"dirty={sorted(planner.dirty)} blocked={sorted(planner._blocked)} "
             f"busy={sorted(planner._busy)} later={planner._later} open={list(peer._blobs._open)}"

@@ -63,6 +63,7 @@ class DemoPeer:
                 stdout=output,
                 stderr=errors,
                 start_new_session=True,  # Ctrl-C is ours to pass on
+                env={"MEERKAT_DISCOVER": "0", **os.environ},  # nobody else's network is asked
             )
         wait_for(self._has_spoken, f"{self.name} is ready", within=STARTS_WITHIN)
         first: dict[str, Any] = json.loads(self._output.read_text().splitlines()[0])

@@ -66,7 +66,8 @@ def spelled_options(context: click.Context) -> list[str]:
         if not isinstance(option, click.Option) or option.name in NOT_PASSED_ON:
             continue
         if option.is_flag:
-            spelled += [option.opts[0]] if value else []
+            chosen = option.opts if value else option.secondary_opts
+            spelled += chosen[:1] if value is not None else []
         elif option.multiple:
             spelled += [f"{option.opts[0]}={one}" for one in value or ()]
         elif value is not None:

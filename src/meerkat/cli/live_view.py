@@ -15,6 +15,7 @@ from rich.text import Text
 
 from .printing import byte_size, count
 from .views import ALONE, IN_SYNC, introduction, sentence
+from .visible import visible
 
 __all__ = ["LiveView"]
 
@@ -44,7 +45,7 @@ class LiveView:
 
     def event(self, event: Facts) -> None:
         """See View."""
-        line = sentence(event)
+        line = visible(sentence(event))
         if line and (not self._recent or self._recent[-1] != line):
             self._recent.append(line)
             self._shown = None
@@ -73,7 +74,7 @@ def render(status: Facts, recent: list[str]) -> RenderableType:
     if status["conflicts"]:
         table.add_row("kept twice", Text(count(len(status["conflicts"]), "file"), style="yellow"))
     for problem in status["problems"][:MOST_PROBLEMS]:
-        table.add_row("problem", Text(_problem(problem), style="red"))
+        table.add_row("problem", Text(visible(_problem(problem)), style="red"))
     parts: list[RenderableType] = [table, *_bars(status)]
     parts += [Text(f"  {line}", style="dim") for line in recent]
     return Group(*parts)
@@ -83,7 +84,7 @@ def _peers(status: Facts) -> Text:
     if not status["peers"]:
         return Text("nobody yet", style="dim")
     names = (f"{'→' if p['direction'] == 'out' else '←'} {p['name']}" for p in status["peers"])
-    return Text(", ".join(names))
+    return Text(visible(", ".join(names)))
 
 
 def _state(status: Facts) -> Text:
@@ -108,7 +109,7 @@ def _bars(status: Facts) -> list[RenderableType]:
 def _bar(transfer: Facts) -> Table:
     done, total = transfer["done_bytes"], transfer["total_bytes"]
     row = Table.grid(padding=(0, 1))
-    name = Text(Path(transfer["path"]).name, overflow="ellipsis", no_wrap=True)
+    name = Text(visible(Path(transfer["path"]).name), overflow="ellipsis", no_wrap=True)
     bar = ProgressBar(total=total, completed=done, width=BAR_WIDTH)
     row.add_row(Text("  "), bar, Text(f"{byte_size(done)} of {byte_size(total)}"), name)
     return row

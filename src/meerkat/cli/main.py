@@ -24,9 +24,15 @@ COMMANDS = (
     "stop",
     "status",
     "invite",
+    "chat",
+    "peers",
+    "map",
+    "ping",
+    "echo",
     "rebuild",
     "doctor",
     "demo",
+    "simulate",
 )
 EXIT_USAGE = 2
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h

@@ -19,6 +19,7 @@ __all__ = [
     "json_option",
     "node_options",
     "serving_options",
+    "where_option",
 ]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -49,6 +50,16 @@ folder_argument = click.argument(
     "folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path)
 )
 
+where_option = click.option(
+    "--dir",
+    "-C",
+    "folder",
+    metavar="DIR",
+    default=".",
+    type=click.Path(path_type=Path),
+    help="The folder whose pool is meant (default: here).",
+)
+
 
 def _set_json(ctx: click.Context, _: click.Parameter, wanted: bool) -> bool:
     ctx.obj.json = wanted
@@ -72,7 +83,7 @@ def serving_options(function: Function) -> Function:
             "--name",
             metavar="NAME",
             help="How others see you, from your first share or join on (default: your user "
-            "name). It cannot be changed later.",
+            "name). Later, `/name` in `meerkat chat` changes it.",
         ),
         click.option(
             "--listen",
@@ -95,6 +106,12 @@ def serving_options(function: Function) -> Function:
             multiple=True,
             help="Tell others to reach you here, e.g. a forwarded port (the next port up "
             "is the door for newcomers). May be repeated.",
+        ),
+        click.option(
+            "--discover/--no-discover",
+            default=None,
+            envvar="MEERKAT_DISCOVER",
+            help="Find members on the local network, and be found there (default: yes).",
         ),
         json_option,
         click.option("--quiet", "-q", is_flag=True, help="Say nothing but what was asked for."),
@@ -128,7 +145,11 @@ def invitation_options(function: Function) -> Function:
 
 
 def node_options(
-    listen: str | None, port: int | None, no_listen: bool, advertise: tuple[str, ...]
+    listen: str | None,
+    port: int | None,
+    no_listen: bool,
+    advertise: tuple[str, ...],
+    discover: bool | None,
 ) -> NodeOptions:
     """The node's options as the command line says them.
 
@@ -145,4 +166,5 @@ def node_options(
         host=host,
         port=port if port is not None else listen_port,
         advertise=tuple(check_address(address) for address in advertise),
+        discover=discover,
     )

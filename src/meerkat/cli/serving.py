@@ -50,7 +50,7 @@ def known_as(home: Home, name: str | None) -> Home:
     if name is not None and clean_name(name) != home.identity.name:
         click.echo(
             f"meerkat: You are {home.identity.name} to the others, not {clean_name(name)}: "
-            "a name is fixed by the first `share` or `join`.",
+            "a name is set by the first `share` or `join`; `/name` in `meerkat chat` changes it.",
             err=True,
         )
     return home

@@ -22,6 +22,7 @@ def command(
     port: int | None,
     no_listen: bool,
     advertise: tuple[str, ...],
+    discover: bool | None,
     as_json: bool,
     quiet: bool,
     uses: int,
@@ -39,5 +40,5 @@ def command(
     async def open_home(state: StateFolder) -> Home:  # noqa: RUF029 - as for join
         return known_as(share(state, name=name), name)
 
-    options = node_options(listen, port, no_listen, advertise)
+    options = node_options(listen, port, no_listen, advertise, discover)
     serve(folder, open_home, Serving(options, as_json, quiet, uses=uses, expires=expires))

@@ -15,6 +15,7 @@ from .asking import asking, require_pool
 from .options import folder_argument, json_option
 from .printing import byte_size, count, print_json
 from .views import ALONE, IN_SYNC, transfer_line
+from .visible import visible
 
 __all__ = ["command"]
 
@@ -33,7 +34,7 @@ def command(folder: Path, as_json: bool) -> None:
         print_json(status)
         return
     for line in _lines(status):
-        click.echo(line)
+        click.echo(visible(line))
 
 
 def _status(folder: Path) -> dict[str, Any]:

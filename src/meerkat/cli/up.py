@@ -25,13 +25,14 @@ def command(
     port: int | None,
     no_listen: bool,
     advertise: tuple[str, ...],
+    discover: bool | None,
     as_json: bool,
     quiet: bool,
     detach: bool,
     ready_fd: int | None,
 ) -> None:
     """Resume the folder DIR (default: here)."""
-    options = node_options(listen, port, no_listen, advertise)
+    options = node_options(listen, port, no_listen, advertise, discover)
     if detach:
         if ready_fd is not None:
             raise click.UsageError("--detach and --ready-fd exclude each other; leave one out.")

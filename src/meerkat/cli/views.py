@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import click
 
 from .printing import byte_size, count, print_json
+from .visible import visible
 
 __all__ = ["ALONE", "IN_SYNC", "JsonView", "PlainView", "QuietView", "View", "sentence"]
 
@@ -76,7 +77,7 @@ class PlainView(QuietView):
 
     def event(self, event: Facts) -> None:
         """See View."""
-        line = sentence(event)
+        line = visible(sentence(event))  # names and reasons are other people's words
         if line and line != self._last:
             self._last = line
             click.echo(line)
@@ -119,6 +120,8 @@ def sentence(event: Facts) -> str:
             return "Stopped"
         case "member_joined":
             return f"{who} is a member now"
+        case "renamed":
+            return f"{event.get('old', '')} is {who} from now on"
         case "fork":
             return f"{who} wrote two different histories (a copied or restored folder?)"
         case "rolled_back":

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
-
 from meerkat.errors import (
     FolderError,
     InvitationError,
@@ -18,6 +16,7 @@ from meerkat.errors import (
     NotRunning,
     PortTaken,
     StoreError,
+    UnknownMember,
 )
 
 from . import schema
@@ -26,7 +25,15 @@ __all__ = ["ControlClient", "error_of"]
 
 ANSWER_WITHIN = 10.0  # seconds; a node answers in milliseconds unless the machine is swamped
 READ_BYTES = 256 * 1024
-KINDS = (FolderError, NotRunning, InvitationError, PortTaken, StoreError, NodeBroken)
+KINDS = (
+    FolderError,
+    NotRunning,
+    InvitationError,
+    PortTaken,
+    StoreError,
+    UnknownMember,
+    NodeBroken,
+)
 
 
 class ControlClient:
@@ -60,16 +67,18 @@ class ControlClient:
         """Hang up."""
         self._socket.close()
 
-    def ask(self, request: schema.Request) -> dict[str, Any]:
+    def ask(self, request: schema.Request, *, within: float | None = None) -> dict[str, Any]:
         """The result of a request; events that come before it are kept for ``events``.
+
+        ``within``: seconds for this answer, if not those of the connection.
 
         Raises:
             MeerkatError: the sentence the other process answered, with its exit code.
             NotRunning: if it ends meanwhile.
         """
         self._number += 1
-        numbered = _with_id(request, self._number)
-        deadline = time.monotonic() + self._timeout
+        numbered = schema.numbered(request, self._number)
+        deadline = time.monotonic() + (self._timeout if within is None else within)
         self._write(schema.encode_request(numbered))
         while True:
             value = self._line(deadline)
@@ -168,10 +177,6 @@ class ControlClient:
             raise TimeoutError("The folder's process did not answer in time.") from error
         except OSError:
             return b""
-
-
-def _with_id(request: schema.Request, number: int) -> schema.Request:
-    return msgspec.structs.replace(request, id=number)
 
 
 def error_of(exit_code: int, sentence: str) -> MeerkatError:

@@ -13,28 +13,49 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from meerkat.core.messages import MAX_BROADCAST_BYTES
+
 __all__ = [
+    "MAX_ECHO_BYTES",
     "MAX_LINE",
+    "MAX_TEXT",
+    "ChatHistory",
     "Cut",
+    "Echo",
+    "Find",
     "GetStatus",
     "Heal",
     "Invite",
+    "Network",
+    "PeerRequest",
     "Ping",
+    "Publish",
+    "Rename",
     "Reply",
     "Request",
     "RequestError",
+    "Say",
     "Stop",
     "Subscribe",
     "decode_line",
     "decode_request",
     "encode_line",
     "encode_request",
+    "numbered",
 ]
 
 MAX_LINE = 16 * 1024 * 1024  # bytes; a status of 10,000 conflicts stays below (guess)
 MAX_LIFETIME = 10 * 365 * 86_400.0  # seconds an invitation may live
+MAX_TEXT = 8 * 1024  # characters said at once; the peer counts bytes, and knows best
+MAX_ECHO_BYTES = 32 * 1024  # there and back; the box around it must fit into a frame
+MAX_HISTORY = 10_000  # lines at once; with the longest of texts below MAX_LINE on average
 
 Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+"""A member's name, or how its id begins; the node finds out who is meant."""
+Data = Annotated[bytes, Meta(max_length=MAX_BROADCAST_BYTES)]
+EventName = Annotated[str, Meta(max_length=64)]
 MemberHex = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -66,7 +87,52 @@ class Stop(_Ask, frozen=True, tag="stop"):
 
 
 class Subscribe(_Ask, frozen=True, tag="subscribe"):
-    """Send every event from now on."""
+    """Send every event from now on, or only those with these names. The last one counts."""
+
+    events: Annotated[tuple[EventName, ...], Meta(max_length=64)] = ()
+
+
+class Say(_Ask, frozen=True, tag="say"):
+    """Say something to all, or to one member. Answers its ``id``."""
+
+    text: Text
+    to: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Rename(_Ask, frozen=True, tag="rename"):
+    """Be called this from now on."""
+
+    name: Name
+
+
+class Publish(_Ask, frozen=True, tag="publish"):
+    """Bytes (base64) for the programs of every other peer that is here now."""
+
+    data: Data
+
+
+class Echo(_Ask, frozen=True, tag="echo"):
+    """How far away is a member? ``near``: over a link of our own, if there is one."""
+
+    peer: Name
+    size: Annotated[int, Meta(ge=0, le=MAX_ECHO_BYTES)] = 32
+    near: bool = False
+
+
+class Find(_Ask, frozen=True, tag="find"):
+    """Who is meant by a name? Answers ``member`` and ``name``."""
+
+    peer: Name
+
+
+class ChatHistory(_Ask, frozen=True, tag="chat_history"):
+    """The last lines that were said, the oldest first."""
+
+    limit: Annotated[int, Meta(ge=0, le=MAX_HISTORY)] = 50
+
+
+class Network(_Ask, frozen=True, tag="network"):
+    """Who is here, and who is linked to whom."""
 
 
 class Cut(_Ask, frozen=True, tag="test_cut"):
@@ -79,7 +145,9 @@ class Heal(_Ask, frozen=True, tag="test_heal"):
     """A testing aid: the end of ``test_cut``."""
 
 
-Request = Ping | GetStatus | Invite | Stop | Subscribe | Cut | Heal
+PeerRequest = Say | Rename | Publish | Echo | Find | ChatHistory | Network
+"""What the peer itself answers."""
+Request = Ping | GetStatus | Invite | Stop | Subscribe | Cut | Heal | PeerRequest
 
 
 class Reply(Struct, frozen=True, omit_defaults=True):
@@ -93,6 +161,11 @@ class Reply(Struct, frozen=True, omit_defaults=True):
 
 _requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _encoder = msgspec.json.Encoder()
+
+
+def numbered(request: Request, number: int) -> Request:
+    """The same request under a number that its reply will carry."""
+    return msgspec.structs.replace(request, id=number)
 
 
 def encode_request(request: Request) -> bytes:

@@ -25,11 +25,42 @@ LOG = logging.getLogger(__name__)
 MAX_REQUEST = 1024 * 1024  # bytes of one request line; guess
 MAX_CLIENTS = 64  # at once; local programs of one person. guess
 MAX_EVENTS = 10_000  # waiting for one listener; more, and it is told to look again ("resync")
+MAX_EVENT_BYTES = 16 * 1024 * 1024  # the same, for large ones; guess
+MAX_OPEN = 64  # requests of one client under way at once; more wait in its socket. guess
 GOODBYE = 0.5  # seconds for clients to read what waits for them when we end
+
+
+class Asking(Protocol):
+    """What needs the peer's answer: ``node.requests``, seen from here."""
+
+    async def say(self, text: str, to: str = "") -> dict[str, Any]:
+        """Say something to all, or to one member."""
+
+    async def rename(self, name: str) -> dict[str, Any]:
+        """Be called this from now on."""
+
+    async def publish(self, data: bytes) -> dict[str, Any]:
+        """Bytes for the programs of every other peer."""
+
+    async def echo(self, peer: str, *, size: int, near: bool) -> dict[str, Any]:
+        """How far away a member is."""
+
+    def find(self, peer: str) -> dict[str, Any]:
+        """Who is meant by a name."""
+
+    def chat_history(self, limit: int) -> list[dict[str, Any]]:
+        """The last lines that were said."""
+
+    def network(self) -> dict[str, Any]:
+        """The picture of the network."""
 
 
 class Desk(Protocol):
     """Who answers: the node, seen from here."""
+
+    @property
+    def requests(self) -> Asking:
+        """For what needs the peer's answer."""
 
     def describe(self) -> dict[str, Any]:
         """Everything a person can be told, as JSON values."""
@@ -48,28 +79,41 @@ class Desk(Protocol):
 
 
 class _Client:
-    """One connection: what waits to be written to it."""
+    """One connection: what waits to be written to it, answers first."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
-        self._lines: deque[bytes] = deque()
-        self._events = 0
+        self._replies: deque[bytes] = deque()
+        self._events: deque[bytes] = deque()
+        self._event_bytes = 0
+        self._missed = 0  # events dropped before the first that waits
+        self._wanted: frozenset[str] = frozenset()
         self._wake = asyncio.Event()
         self._done = False
         self.gone = asyncio.Event()
+        self.slots = asyncio.Semaphore(MAX_OPEN)
+        self.answers: set[asyncio.Task[None]] = set()  # under way
         self.unsubscribe: Callable[[], None] = lambda: None
 
-    def put(self, line: bytes) -> None:
-        self._lines.append(line)
+    def put(self, reply: schema.Reply) -> None:
+        self._replies.append(schema.encode_line(reply))
         self._wake.set()
 
+    def want(self, names: tuple[str, ...]) -> None:
+        """Only events with these names from now on; none: all."""
+        self._wanted = frozenset(names)
+
     def put_event(self, event: Mapping[str, Any]) -> None:
-        self._events += 1
-        if self._events > MAX_EVENTS:
-            self._lines.clear()
-            self._events = 1
-            event = {"event": "resync"}
-        self.put(schema.encode_line(event))
+        if self._wanted and event["event"] not in self._wanted:
+            return
+        line = schema.encode_line(event)
+        self._event_bytes += len(line)
+        if len(self._events) >= MAX_EVENTS or self._event_bytes > MAX_EVENT_BYTES:
+            self._missed += len(self._events)
+            self._events.clear()
+            self._event_bytes = len(line)
+        self._events.append(line)
+        self._wake.set()
 
     def finish(self) -> None:
         """Write what waits, then end."""
@@ -77,18 +121,31 @@ class _Client:
         self._wake.set()
 
     def abort(self) -> None:
+        for task in self.answers:
+            task.cancel()
         self._writer.transport.abort()
 
     async def write(self) -> None:
         while True:
-            while self._lines:
-                self._writer.write(self._lines.popleft())
+            while line := self._next():
+                self._writer.write(line)
                 await self._writer.drain()
-            self._events = 0
             if self._done:
                 return
             self._wake.clear()
             await self._wake.wait()
+
+    def _next(self) -> bytes:
+        if self._replies:
+            return self._replies.popleft()
+        if self._missed:
+            missed, self._missed = self._missed, 0
+            return schema.encode_line({"event": "resync", "missed": missed})
+        if self._events:
+            line = self._events.popleft()
+            self._event_bytes -= len(line)
+            return line
+        return b""
 
 
 class ControlServer:
@@ -122,13 +179,17 @@ class ControlServer:
         self._server.close()
         for client in tuple(self._clients):
             client.finish()
+        await self._wait_gone()
+        for client in tuple(self._clients):
+            client.abort()
+        await self._wait_gone()
+        await self._server.wait_closed()
+
+    async def _wait_gone(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE):
                 for client in tuple(self._clients):
                     await client.gone.wait()
-        for client in tuple(self._clients):
-            client.abort()
-        await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = _Client(writer)
@@ -149,28 +210,36 @@ class ControlServer:
             writer.close()
 
     async def _read(self, reader: asyncio.StreamReader, client: _Client) -> None:
+        """Begin answers in the order of the requests; a slow one holds up none that follow."""
         try:
-            while line := await reader.readline():
-                await self._answer(line, client)
+            async with asyncio.TaskGroup() as group:
+                while line := await reader.readline():
+                    await client.slots.acquire()
+                    task = group.create_task(self._answer(line, client))
+                    client.answers.add(task)
+                    task.add_done_callback(client.answers.discard)
         finally:
             client.finish()
 
     async def _answer(self, line: bytes, client: _Client) -> None:
         try:
+            client.put(await self._reply(line, client))
+        finally:
+            client.slots.release()
+
+    async def _reply(self, line: bytes, client: _Client) -> schema.Reply:
+        try:
             request = schema.decode_request(line)
         except schema.RequestError as error:
-            client.put(schema.encode_line(schema.Reply(id=0, error=str(error), exit_code=2)))
-            return
+            return schema.Reply(id=0, error=str(error), exit_code=2)
         try:
             result = await self._result(request, client)
         except MeerkatError as error:
-            reply = schema.Reply(id=request.id, error=str(error), exit_code=error.exit_code)
+            return schema.Reply(id=request.id, error=str(error), exit_code=error.exit_code)
         except Exception:
-            LOG.exception("the control request %r failed", request)
-            reply = schema.Reply(id=request.id, error="This failed; see the log.", exit_code=1)
-        else:
-            reply = schema.Reply(id=request.id, result=result)
-        client.put(schema.encode_line(reply))
+            LOG.exception("a control request failed: %s", type(request).__name__)
+            return schema.Reply(id=request.id, error="This failed; see the log.", exit_code=1)
+        return schema.Reply(id=request.id, result=result)
 
     async def _result(self, request: schema.Request, client: _Client) -> dict[str, Any]:
         match request:
@@ -183,8 +252,9 @@ class ControlServer:
             case schema.Stop():
                 self._desk.request_stop()
                 return {"pid": os.getpid()}
-            case schema.Subscribe():
+            case schema.Subscribe(events=events):
                 client.unsubscribe()
+                client.want(events)
                 client.unsubscribe = self._desk.subscribe(client.put_event)
                 return {}
             case schema.Cut(members=members):
@@ -193,5 +263,25 @@ class ControlServer:
             case schema.Heal():
                 self._desk.cut(frozenset())
                 return {}
+            case _:
+                return await self._asked(request)
+
+    async def _asked(self, request: schema.PeerRequest) -> dict[str, Any]:
+        requests = self._desk.requests
+        match request:
+            case schema.Say(text=text, to=to):
+                return await requests.say(text, to)
+            case schema.Rename(name=name):
+                return await requests.rename(name)
+            case schema.Publish(data=data):
+                return await requests.publish(data)
+            case schema.Echo(peer=peer, size=size, near=near):
+                return await requests.echo(peer, size=size, near=near)
+            case schema.Find(peer=peer):
+                return requests.find(peer)
+            case schema.ChatHistory(limit=limit):
+                return {"lines": requests.chat_history(limit)}
+            case schema.Network():
+                return requests.network()
             case _:
                 assert_never(request)

@@ -21,8 +21,19 @@ Read in this order:
 - ``planner``     what the disk should hold -> jobs
 - ``blobs``       which chunk to ask from whom; ``holdings`` what we can give
 - ``messages``, ``wire``   what peers say to each other
-- ``sync``        heads on every link, until nothing is missing
-- ``mesh``        who is linked, whom to dial
-- ``door``        invitations and knocks
+- ``gate``        who may be a neighbor; ``roster_gate`` asks the roster
+- ``contact``, ``book``, ``sampler``   where everybody is, signed; whom to choose
+- ``neighbors``, ``attempts``, ``handshake``, ``admission``   links, and who becomes one
+- ``walks``       JOIN_REQ: how a newcomer finds its place
+- ``seeking``     whom to dial, when; ``beacon``, ``merges`` notice and join parts of a pool
+- ``overlay``     the layer made of these; ``overlay_config`` its numbers
+- ``trees``, ``gossip``   Plumtree: pushed here, announced there; broadcasts that nobody keeps
+- ``sync``        operations on the same trees, and heads until nothing is missing
+- ``sealed``, ``letters``, ``courier``, ``pointers``   messages for one member, over several hops
+- ``talk``, ``talk_table``   what people say: lines, letters, names
+- ``presence``    who is here: the picture of the network
+- ``network``     all that is not about operations and files, in one place
+- ``workspace``   all that is about the folder
+- ``door``, ``reception``   invitations and knocks
 - ``events``, ``effects``, ``peer``   the one way in and out; ``peer_config`` its numbers
 """

@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from .messages import Bytes16, Bytes32, HeadEntry
+from .messages import MAX_BOX_BYTES, Bytes16, Bytes32, HeadEntry
 from .packing import pack
 
 __all__ = [
@@ -22,7 +22,9 @@ __all__ = [
     "DropFile",
     "DropFolder",
     "EditText",
+    "Mail",
     "MemberAdded",
+    "MemberNamed",
     "MembershipAction",
     "MoveFile",
     "NewFile",
@@ -31,17 +33,24 @@ __all__ = [
     "Part",
     "PayloadError",
     "PutFolder",
+    "Receipt",
+    "Said",
     "SetEol",
     "SetExecutable",
     "decode_actions",
+    "decode_mail",
     "decode_membership",
     "decode_opened",
+    "decode_receipt",
+    "decode_said",
     "encode_actions",
     "encode_payload",
 ]
 
 COMPRESS_ABOVE = 512  # bytes; below it deflate gains nothing (guess)
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024  # inflated; a bomb stops here
+MAX_SAID_CHARS = 8 * 1024  # and as many bytes of UTF-8; more belongs into a file
+MAX_RECEIPTS = 1_024  # in one operation
 _RAW, _DEFLATED = b"\x00", b"\x01"
 
 Path = Annotated[str, Meta(min_length=1, max_length=4096)]
@@ -77,7 +86,36 @@ class MemberAdded(Struct, frozen=True, array_like=True, tag=1):
     name: Annotated[str, Meta(max_length=64)]
 
 
-MembershipAction = MemberAdded
+class MemberNamed(Struct, frozen=True, array_like=True, tag=2):
+    """The author's own member wants to be called this from now on; the last writer wins."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+MembershipAction = MemberAdded | MemberNamed
+
+
+class Said(Struct, frozen=True, array_like=True):
+    """A line for everyone, by the author's member."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=MAX_SAID_CHARS)]
+
+
+class Mail(Struct, frozen=True, array_like=True):
+    """A letter that found no way (``letters``), for ``to`` to find in the log.
+
+    It has the ``id`` under which it was first sent, so that nobody reads it twice.
+    """
+
+    to: Bytes32
+    id: Bytes16
+    box: Annotated[bytes, Meta(min_length=1, max_length=MAX_BOX_BYTES)]
+
+
+class Receipt(Struct, frozen=True, array_like=True):
+    """MAIL operations, as (author, sequence), whose letters the author's member has opened."""
+
+    mails: Annotated[tuple[HeadEntry, ...], Meta(min_length=1, max_length=MAX_RECEIPTS)]
 
 
 class Body(Struct, frozen=True, array_like=True):
@@ -200,6 +238,9 @@ _membership: msgspec.msgpack.Decoder[list[MembershipAction]] = msgspec.msgpack.D
     list[MembershipAction]
 )
 _opened: msgspec.msgpack.Decoder[Opened] = msgspec.msgpack.Decoder(Opened)
+_said: msgspec.msgpack.Decoder[Said] = msgspec.msgpack.Decoder(Said)
+_mail: msgspec.msgpack.Decoder[Mail] = msgspec.msgpack.Decoder(Mail)
+_receipt: msgspec.msgpack.Decoder[Receipt] = msgspec.msgpack.Decoder(Receipt)
 
 
 def encode_payload(value: Struct | list[MembershipAction] | list[Action]) -> bytes:
@@ -265,3 +306,30 @@ def decode_opened(payload: bytes) -> Opened:
         PayloadError: as above.
     """
     return _decode(_opened, payload)
+
+
+def decode_said(payload: bytes) -> Said:
+    """The payload of a SAID operation.
+
+    Raises:
+        PayloadError: as above.
+    """
+    return _decode(_said, payload)
+
+
+def decode_mail(payload: bytes) -> Mail:
+    """The payload of a MAIL operation.
+
+    Raises:
+        PayloadError: as above.
+    """
+    return _decode(_mail, payload)
+
+
+def decode_receipt(payload: bytes) -> Receipt:
+    """The payload of a RECEIPT operation.
+
+    Raises:
+        PayloadError: as above.
+    """
+    return _decode(_receipt, payload)

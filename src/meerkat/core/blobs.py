@@ -1,9 +1,9 @@
-"""Which chunk to ask from whom, until a blob is whole; and where chunks are that others ask for.
+"""Which chunks are wanted, until a blob is whole; and what others get who ask for chunks.
 
-Receivers pull: what is asked for and not here yet is the window of a link, in bytes. It starts
-small and grows while live messages stay quick (design, section 7), so typing never waits behind
-bulk. A blob of one chunk is kept in memory until it is written; larger ones are assembled in the
-folder's incoming area, chunk by chunk, from every peer that has them.
+Receivers pull. A blob of one chunk is kept in memory until it is written; larger ones are assembled
+in the folder's incoming area, chunk by chunk, from every neighbor that has them (``sources``). What
+has arrived is given to others at once (``shelf``), before the blob is whole: content crosses many
+hops in the time of one. Whoever asked too early is told when the chunk is here (``wishes``).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, KeysView, Sequence
 from dataclasses import dataclass, field
+from math import inf
+from random import Random
 
 from .chunks import Chunk
 from .disk import Disk
@@ -18,87 +20,68 @@ from .effects import Effect, Perform, Send, ServeChunks, StartTimer, StoreChunk
 from .events import LinkId
 from .files import Location, Outcome, PrepareBlob, PrepareResult
 from .ids import ContentHash
-from .messages import MAX_CHUNKS, NoChunks, Ping, WantChunks
-from .ports import Store, Table
+from .messages import MAX_CHUNKS, HaveChunks, NoChunks, WantChunks
+from .ports import Store
+from .shelf import Place, Shelf
+from .sources import BlobsConfig, Sources
 from .status import Transfer
+from .wishes import Wishes
 
 __all__ = ["Blobs", "BlobsConfig"]
 
 
 MAX_PASSED = 64  # chunks that nobody can give now, looked at in one go
-
-
-@dataclass(frozen=True, slots=True)
-class BlobsConfig:
-    """Limits of content transfer."""
-
-    window_bytes: int = 256 * 1024
-    """What a link may have under way at first (measured: 128 KiB leaves typing undisturbed at
-    20 Mbit/s; an average chunk is 256 KiB)."""
-    window_max_bytes: int = 32 * 1024 * 1024
-    """... and at most (a gigabit at 200 ms round trip)."""
-    blobs_count: int = 4
-    """Large blobs assembled at once."""
-    memory_bytes: int = 32 * 1024 * 1024
-    """Single-chunk blobs held in memory until they are written."""
-    retry: float = 0.5
-    """s until a chunk that nobody had is asked for again; doubles up to ``retry_max``."""
-    retry_max: float = 10.0
-    ping_every: float = 0.5
-    """s between measurements of the live round trip while content flows."""
-    patience: float = 20.0
-    """s without a chunk from a peer until what it was asked for is asked elsewhere (guess: a chunk
-    of 1 MiB at 50 KiB/s); a late one is taken all the same."""
-    slack: float = 0.05
-    """s by which the live round trip may exceed twice its minimum before windows shrink."""
+MIXED = 8  # chunks asked for in any order: all by all is no better (measured, 24 peers, 19 chunks)
+SOONEST = 0.01  # s of a nap, lest it end before its time and begin again and again. guess
 
 
 @dataclass(slots=True)
 class _Download:
     chunks: tuple[Chunk, ...]
     paths: set[str]
+    hint: LinkId | None = None  # who told of it: it has the content, or is nearer to it
     prepared: bool = False
     ready: bool = False
     data: bytes | None = None  # of a blob of one chunk
     missing: dict[ContentHash, list[int]] = field(default_factory=dict)
+    offsets: list[int] = field(default_factory=list)  # of each chunk, once prepared
     total_bytes: int = 0
     left_bytes: int = 0
 
 
-@dataclass(slots=True)
-class _Source:
-    """A linked peer as a source of chunks."""
-
-    window: float
-    asked: dict[ContentHash, int] = field(default_factory=dict)  # chunk -> bytes
-    asked_bytes: int = 0
-    lacks: set[ContentHash] = field(default_factory=set)
-    pinged_at: float = -1e9
-    waiting: bool = False
-    filling: bool = True  # a quarter of the window is free: ask for many at once, not one by one
-    token: int = 0
-    heard: bool = False  # it answered since the last evaluation
-    heard_at: float = 0.0  # when it last answered, or owed nothing
-    best: float = 1e9  # s, the shortest live round trip
-
-
 class Blobs:
-    """Downloads and the index of chunks that this folder holds."""
+    """Downloads, and the answers to those who want chunks of us.
 
-    def __init__(self, store: Store, disk: Disk, config: BlobsConfig) -> None:
-        self._store, self._disk, self._config = store, disk, config
+    Args:
+        store: holds where the chunks of the folder's files are.
+        disk: what stands in the folder.
+        config: limits.
+        rng: mixes the order of asking, so that neighbors fetch different chunks and give them to
+            each other; without it, chunks are fetched in order.
+    """
+
+    def __init__(
+        self, store: Store, disk: Disk, config: BlobsConfig, rng: Random | None = None
+    ) -> None:
+        self._config, self._rng = config, rng
+        self._shelf = Shelf(store, disk)
+        self._wishes = Wishes()
         self._downloads: dict[ContentHash, _Download] = {}
         self._paths: dict[str, ContentHash] = {}  # path -> the blob it waits for
         self._queue: deque[ContentHash] = deque()  # blobs that wait to be prepared
         self._wanted: dict[ContentHash, set[ContentHash]] = {}  # chunk -> blobs
+        self._sources = Sources(config, self._wanted)
         self._open: deque[ContentHash] = deque()  # chunks to ask for, in order
+        self._offered: deque[ContentHash] = deque()  # chunks that somebody says it has now
+        self._starved: dict[ContentHash, None] = {}  # chunks that all neighbors lack
         self._tickets: dict[int, ContentHash] = {}
         self._assembling: set[ContentHash] = set()  # prepared, not whole yet
         self._ticket = 1
-        self._sources: dict[LinkId, _Source] = {}
         self._memory = 0
+        self._news: LinkId | None = None
+        self._failed: list[ContentHash] = []  # ... after a nap, say of a full disk
         self._nap = config.retry
-        self._napping = False
+        self._retry_at = self._poll_at = self._wake_at = inf
         self.dirty: set[str] = set()  # paths whose blob became ready
 
     # -- for the planner -------------------------------------------------------------------
@@ -110,7 +93,7 @@ class Blobs:
         download = self._downloads.get(blob)
         if download is None:
             total = sum(chunk.length for chunk in chunks)
-            download = _Download(chunks, set(), total_bytes=total, left_bytes=total)
+            download = _Download(chunks, set(), self._news, total_bytes=total, left_bytes=total)
             self._downloads[blob] = download
             self._queue.append(blob)
         self.release(path, but=blob)
@@ -133,6 +116,7 @@ class Blobs:
         self._assembling.discard(blob)
         if download is None:
             return
+        self._shelf.forget(blob, download.chunks)
         if download.data is not None:
             self._memory -= len(download.data)
         for chunk in download.missing:
@@ -166,116 +150,124 @@ class Blobs:
         """Paths whose content is not on the disk yet."""
         return self._paths.keys()
 
-    # -- what the folder holds -------------------------------------------------------------
+    # -- what others want ------------------------------------------------------------------
 
     def index(self, contents: Iterable[tuple[bytes, Sequence[Chunk]]]) -> None:
         """These versions stand in the folder now; note where their chunks are."""
-        items: list[tuple[bytes, bytes]] = []
-        for version, chunks in contents:
-            offset = 0
+        contents = list(contents)
+        self._shelf.index(contents)
+        for _, chunks in contents:
             for chunk in chunks:
-                place = offset.to_bytes(8, "big") + chunk.length.to_bytes(4, "big")
-                items.append((chunk.hash + version, place))
-                offset += chunk.length
-        if items:
-            self._store.put_many(Table.CHUNK, items)
+                self._wishes.grant(chunk.hash)
 
-    def locate(self, chunk: ContentHash) -> Location | None:
-        """Where a chunk should be in the folder; whoever reads it checks."""
-        for key, value in list(self._store.scan(Table.CHUNK, chunk)):
-            places = self._disk.places_of(key[ContentHash.SIZE :])
-            if places:
-                offset, length = int.from_bytes(value[:8], "big"), int.from_bytes(value[8:], "big")
-                return Location(places[0], offset, length)
-            self._store.delete(Table.CHUNK, key)  # indexed again should it come back
-        return None
+    def on_want(self, link: LinkId, message: WantChunks) -> list[Effect]:
+        """Somebody asks for chunks."""
+        found: list[tuple[ContentHash, Place]] = []
+        absent: list[ContentHash] = []
+        for raw in message.chunks:
+            chunk = ContentHash(raw)
+            place = self._shelf.locate(chunk)
+            if place is None:
+                absent.append(chunk)
+            else:
+                found.append((chunk, place))
+        return self._answer(link, found, absent)
+
+    def on_unread(self, link: LinkId, chunks: Sequence[tuple[ContentHash, Place]]) -> list[Effect]:
+        """Chunks could not be read where they should have been: they moved on, or are gone."""
+        found: list[tuple[ContentHash, Place]] = []
+        absent: list[ContentHash] = []
+        for chunk, before in chunks:
+            place = self._shelf.locate(chunk)
+            if place is None or place == before:
+                absent.append(chunk)
+            else:
+                found.append((chunk, place))
+        return self._answer(link, found, absent)
+
+    def _answer(
+        self,
+        link: LinkId,
+        found: Sequence[tuple[ContentHash, Place]],
+        absent: Sequence[ContentHash],
+    ) -> list[Effect]:
+        effects: list[Effect] = []
+        if absent:
+            effects.append(Send(link, NoChunks(tuple(bytes(chunk) for chunk in absent))))
+        for chunk in absent:
+            self._wishes.add(link, chunk)
+        if found:
+            effects.append(ServeChunks(link, tuple(found)))
+        return effects
+
+    def _arrived(self, blob: ContentHash, chunk: ContentHash, place: Place) -> None:
+        self._shelf.arrived(blob, chunk, place)
+        self._wishes.grant(chunk)
 
     # -- links -----------------------------------------------------------------------------
 
     def link_up(self, link: LinkId) -> None:
         """A new source."""
-        self._sources[link] = _Source(self._config.window_bytes)
-        self._nap = self._config.retry
+        self._sources.link_up(link)
+        self._wishes.link_up(link)
+        self._open.extend(self._starved)
+        self._starved.clear()
 
     def link_down(self, link: LinkId) -> None:
         """What was asked there is asked elsewhere."""
-        source = self._sources.pop(link, None)
-        if source is not None:
-            self._open.extendleft(reversed(source.asked))
+        self._open.extendleft(reversed(self._sources.link_down(link)))
+        self._wishes.link_down(link)
 
-    def on_want(self, link: LinkId, message: WantChunks) -> list[Effect]:
-        """Somebody asks for chunks."""
-        found: list[tuple[ContentHash, Location]] = []
-        absent: list[bytes] = []
-        for raw in message.chunks:
-            chunk = ContentHash(raw)
-            location = self.locate(chunk)
-            if location is None:
-                absent.append(raw)
-            else:
-                found.append((chunk, location))
-        effects: list[Effect] = []
-        if absent:
-            effects.append(Send(link, NoChunks(tuple(absent))))
-        if found:
-            effects.append(ServeChunks(link, tuple(found)))
-        return effects
+    def news(self, link: LinkId) -> None:
+        """What the pool has from now until the evaluation, this neighbor told us of."""
+        self._news = link
 
     def on_absent(self, link: LinkId, message: NoChunks) -> None:
         """A peer does not have what we asked for."""
-        source = self._sources.get(link)
-        if source is None:
-            return
         for raw in message.chunks:
             chunk = ContentHash(raw)
-            if self._answered(source, chunk):
-                source.lacks.add(chunk)
+            if self._sources.on_absent(link, chunk):
                 self._open.append(chunk)
+
+    def on_have(self, link: LinkId, message: HaveChunks) -> None:
+        """A peer has now what we asked for in vain."""
+        for raw in message.chunks:
+            self._sources.on_have(link, ContentHash(raw))
 
     def on_chunks(self, link: LinkId, chunks: Sequence[tuple[ContentHash, bytes]]) -> list[Effect]:
         """Chunks arrived; each hashes to its name."""
         return [effect for chunk, data in chunks for effect in self._on_chunk(link, chunk, data)]
 
     def _on_chunk(self, link: LinkId, chunk: ContentHash, data: bytes) -> list[Effect]:
-        source = self._sources.get(link)
-        if source is None or not (self._answered(source, chunk) or chunk in self._wanted):
+        if not self._sources.on_chunk(link, chunk, len(data)):
             return []  # not asked for (any more)
-        source.window = min(source.window + len(data) / 2, self._config.window_max_bytes)
+        self._wishes.drop(link, chunk)  # whoever gives it has it
         effects: list[Effect] = []
-        for blob in sorted(self._wanted.pop(chunk, ())):
+        blobs = sorted(self._wanted.pop(chunk, ()))
+        self._satisfied(chunk)
+        for blob in blobs:
             download = self._downloads[blob]
             indexes = download.missing.get(chunk, [])
             if download.data is None and len(download.chunks) == 1 and not download.prepared:
-                self._complete_small(download, chunk, data)
+                self._complete_small(blob, download, chunk, data)
                 continue
             effects += [StoreChunk(blob, index, data) for index in indexes]
         return effects
 
-    def _complete_small(self, download: _Download, chunk: ContentHash, data: bytes) -> None:
+    def _complete_small(
+        self, blob: ContentHash, download: _Download, chunk: ContentHash, data: bytes
+    ) -> None:
         download.missing.pop(chunk, None)
         if len(data) != download.chunks[0].length:
             return
         download.data, download.ready, download.left_bytes = data, True, 0
         self._memory += len(data)
+        self._arrived(blob, chunk, data)
         self.dirty |= download.paths
-
-    def _answered(self, source: _Source, chunk: ContentHash) -> bool:
-        size = source.asked.pop(chunk, None)
-        if size is None:
-            return False
-        source.asked_bytes -= size
-        source.heard = True
-        return True
 
     def on_pong(self, link: LinkId, token: int, now: float) -> None:
         """How quick is a live message while bulk flows?"""
-        source = self._sources.get(link)
-        if source is None or not source.waiting or token != source.token:
-            return
-        took, source.waiting = now - source.pinged_at, False
-        source.best = min(source.best, took)
-        if took > 2 * source.best + self._config.slack:
-            source.window = max(source.window / 2, self._config.window_bytes)
+        self._sources.on_pong(link, token, now)
 
     # -- results of the folder -------------------------------------------------------------
 
@@ -286,26 +278,37 @@ class Blobs:
         if blob is None or download is None:
             return
         if result.outcome is not Outcome.DONE:
-            self._queue.append(blob)  # a full disk, say: again after the nap
+            self._failed.append(blob)
             return
         download.prepared = True
         self._assembling.add(blob)
+        self._nap = self._config.retry
+        download.offsets = _offsets(download.chunks)
         download.left_bytes = 0
-        for index in result.missing:
-            chunk = download.chunks[index]
-            download.left_bytes += chunk.length
+        for index in self._mixed(result.missing):
+            download.left_bytes += download.chunks[index].length
             self._want(blob, download, index)
+        for index in sorted(set(range(len(download.chunks))).difference(result.missing)):
+            self._stored(blob, download, index)
         self._check_ready(blob, download)
+
+    def _mixed(self, indexes: Sequence[int]) -> Iterator[int]:
+        for first in range(0, len(indexes), MIXED):
+            block = list(indexes[first : first + MIXED])
+            if self._rng is not None:
+                self._rng.shuffle(block)
+            yield from block
 
     def on_stored(self, blob: ContentHash, stored: Sequence[int], failed: Sequence[int]) -> None:
         """Chunks reached the incoming file, or did not."""
         download = self._downloads.get(blob)
-        if download is None:
-            return
+        if download is None or not download.prepared:
+            return  # an earlier wish for it; preparing finds what is there
         for index in stored:
             chunk = download.chunks[index]
             indexes = download.missing.get(chunk.hash)
             if indexes is not None and index in indexes:
+                self._stored(blob, download, index)
                 indexes.remove(index)
                 download.left_bytes -= chunk.length
                 if not indexes:
@@ -315,6 +318,11 @@ class Blobs:
         for index in failed:
             self._want(blob, download, index)
         self._check_ready(blob, download)
+
+    def _stored(self, blob: ContentHash, download: _Download, index: int) -> None:
+        chunk = download.chunks[index]
+        place = Location("", download.offsets[index], chunk.length, blob)
+        self._arrived(blob, chunk.hash, place)
 
     def _check_ready(self, blob: ContentHash, download: _Download) -> None:
         if download.prepared and not download.missing:
@@ -338,37 +346,59 @@ class Blobs:
             blobs.discard(blob)
             if not blobs:
                 del self._wanted[chunk]
+                self._satisfied(chunk)
+
+    def _satisfied(self, chunk: ContentHash) -> None:
+        self._starved.pop(chunk, None)
+        self._sources.forget(chunk)
 
     # -- deciding --------------------------------------------------------------------------
 
     def evaluate(self, now: float) -> list[Effect]:
         """Prepare what waits, ask for what is missing, as far as windows and memory allow."""
-        self._lose_patience(now)
+        self._news = None
+        self._open.extendleft(reversed(self._sources.lose_patience(now)))
+        for chunk in self._sources.weigh(now):
+            self._starved.pop(chunk, None)
+            self._offered.append(chunk)
+        self._try_again(now)
         effects = list(self._prepare())
         effects += self._ask()
-        effects += self._ping(now)
-        if (self._open or self._queue) and not self._napping:
-            self._napping = True
-            effects.append(StartTimer("blobs", self._nap))
-            self._nap = min(self._nap * 2, self._config.retry_max)
+        effects += self._sources.ping(now)
+        effects += self._wishes.tell()
+        effects += self._rest(now)
         return effects
 
-    def _lose_patience(self, now: float) -> None:
-        """What a silent peer does not give is asked elsewhere, or again."""
-        for _, source in sorted(self._sources.items()):
-            if source.heard or not source.asked:
-                source.heard, source.heard_at = False, now
-            elif now - source.heard_at >= self._config.patience:
-                source.lacks.update(source.asked)
-                self._open.extendleft(reversed(source.asked))
-                source.asked.clear()
-                source.asked_bytes = 0
-
     def wake(self) -> None:
-        """The nap is over: those who lacked a chunk may have it by now."""
-        self._napping = False
-        for source in self._sources.values():
-            source.lacks.clear()
+        """The nap is over; evaluation follows."""
+        self._wake_at = inf
+
+    def _try_again(self, now: float) -> None:
+        if now >= self._retry_at:
+            self._retry_at = inf
+            self._queue.extend(self._failed)
+            self._failed.clear()
+        if now >= self._poll_at:  # somebody may have forgotten to say that it has them
+            self._poll_at = inf
+            again = list(self._starved)[: self._config.poll_count]
+            for chunk in again:
+                del self._starved[chunk]
+            self._sources.look_again(again)
+            self._open.extend(again)
+
+    def _rest(self, now: float) -> Iterator[Effect]:
+        """Look again later at what cannot be had now."""
+        if self._failed and self._retry_at == inf:
+            self._retry_at = now + self._nap
+            self._nap = min(self._nap * 2, self._config.retry_max)
+        if not self._starved:
+            self._poll_at = inf
+        elif self._poll_at == inf:
+            self._poll_at = now + self._config.poll_every
+        due = min(self._retry_at, self._poll_at, self._sources.next_due())
+        if due < self._wake_at:
+            self._wake_at = due
+            yield StartTimer("blobs", max(due - now, SOONEST))
 
     def _prepare(self) -> Iterator[Effect]:
         if not self._queue:
@@ -394,72 +424,57 @@ class Blobs:
     def _local_sources(self, download: _Download) -> dict[ContentHash, Location]:
         found: dict[ContentHash, Location] = {}
         for chunk in download.chunks:
-            location = self.locate(chunk.hash)
+            location = self._shelf.in_folder(chunk.hash)
             if location is not None:
                 found[chunk.hash] = location
         return found
 
     def _ask(self) -> Iterator[Effect]:
-        for source in self._sources.values():
-            room_bytes = source.window - source.asked_bytes
-            source.filling = not source.asked or room_bytes >= source.window / 4
+        if not (self._offered or self._open) or self._memory >= self._config.memory_bytes:
+            return
+        self._sources.begin()
         requests: dict[LinkId, list[bytes]] = {}
-        unasked: list[ContentHash] = []
-        room = self._memory < self._config.memory_bytes
-        while self._open and room:
-            chunk = self._open.popleft()
-            blobs = self._wanted.get(chunk)
-            if not blobs or any(chunk in source.asked for source in self._sources.values()):
-                continue
-            length = self._length(chunk, min(blobs))
-            link = self._choose(chunk, length)
-            if link is None:
-                unasked.append(chunk)
-                full = all(self._is_full(one) for one in self._sources.values())
-                if full or len(unasked) >= MAX_PASSED:
-                    break
-                continue
-            source = self._sources[link]
-            source.asked[chunk] = length
-            source.asked_bytes += length
-            requests.setdefault(link, []).append(bytes(chunk))
-        if len(unasked) >= MAX_PASSED:
-            self._open.extend(unasked)  # nobody has these now; others may be to be had
-        else:
-            self._open.extendleft(reversed(unasked))
+        self._ask_for(self._offered, requests, told=True)
+        self._ask_for(self._open, requests, told=False)
         for link, chunks in requests.items():
-            self._nap = self._config.retry
             for first in range(0, len(chunks), MAX_CHUNKS):
                 yield Send(link, WantChunks(tuple(chunks[first : first + MAX_CHUNKS])))
         if requests:
             yield StartTimer("chunks", self._config.patience)
 
-    def _length(self, chunk: ContentHash, blob: ContentHash) -> int:
-        download = self._downloads[blob]
-        return download.chunks[download.missing[chunk][0]].length
+    def _ask_for(
+        self, queue: deque[ContentHash], requests: dict[LinkId, list[bytes]], *, told: bool
+    ) -> None:
+        """Ask for what waits in a queue (``told``: only of those who say they have it)."""
+        sources = self._sources
+        unasked: list[ContentHash] = []
+        while queue and len(unasked) < MAX_PASSED and not sources.all_full(told=told):
+            chunk = queue.popleft()
+            blobs = self._wanted.get(chunk)
+            if not blobs or sources.is_asked(chunk):
+                continue
+            download = self._downloads[min(blobs)]
+            size_bytes = download.chunks[download.missing[chunk][0]].length
+            link = sources.choose(chunk, size_bytes, download.hint, told=told)
+            if link is not None:
+                sources.ask(link, chunk, size_bytes)
+                requests.setdefault(link, []).append(bytes(chunk))
+            elif sources.all_lack(chunk):
+                self._starved[chunk] = None
+            elif told and not sources.has(chunk):
+                self._open.append(chunk)  # whoever had it is gone
+            else:
+                unasked.append(chunk)
+        if len(unasked) >= MAX_PASSED:
+            queue.extend(unasked)  # nobody can give these now; others may be to be had
+        else:
+            queue.extendleft(reversed(unasked))
 
-    def _is_full(self, source: _Source) -> bool:
-        full = source.asked_bytes >= source.window or len(source.asked) >= MAX_CHUNKS
-        return full or not source.filling
 
-    def _choose(self, chunk: ContentHash, length: int) -> LinkId | None:
-        """The peer with the most room that may have it."""
-        best: LinkId | None = None
-        best_room = 0.0
-        for link in sorted(self._sources):
-            source = self._sources[link]
-            room = source.window - source.asked_bytes
-            fits = room >= length or not source.asked
-            able = fits and chunk not in source.lacks and not self._is_full(source)
-            if able and (best is None or room > best_room):
-                best, best_room = link, room
-        return best
-
-    def _ping(self, now: float) -> Iterator[Effect]:
-        for link in sorted(self._sources):
-            source = self._sources[link]
-            due = now - source.pinged_at >= self._config.ping_every
-            if source.asked and due and not source.waiting:
-                source.token += 1
-                source.pinged_at, source.waiting = now, True
-                yield Send(link, Ping(source.token))
+def _offsets(chunks: Sequence[Chunk]) -> list[int]:
+    """Where each chunk begins in its blob, in bytes."""
+    offsets, at = [], 0
+    for chunk in chunks:
+        offsets.append(at)
+        at += chunk.length
+    return offsets

@@ -26,6 +26,7 @@ __all__ = [
     "Welcome",
     "fingerprint",
     "make_knock",
+    "open_until",
     "read_welcome",
 ]
 
@@ -87,6 +88,14 @@ def read_welcome(reply: bytes) -> Welcome:
         return msgspec.msgpack.decode(reply, type=Welcome)
     except msgspec.MsgspecError as error:
         raise KnockError("The other side answered with something else; update meerkat.") from error
+
+
+def open_until(store: Store) -> float:
+    """When the last of our open invitations expires, in s since the epoch; 0 if none is open."""
+    found = (
+        msgspec.msgpack.decode(data, type=_Invitation) for _, data in store.scan(Table.INVITATION)
+    )
+    return max((invitation.expires for invitation in found), default=0.0)
 
 
 class Door:

@@ -11,9 +11,11 @@ from .messages import Message
 
 __all__ = [
     "AnswerKnock",
+    "Answered",
     "CloseLink",
     "Dial",
     "Effect",
+    "Heard",
     "InvitationMade",
     "Notify",
     "Perform",
@@ -95,11 +97,12 @@ class ReportFile:
 class ServeChunks:
     """Read chunks off the disk, check them and send them on a link's bulk stream, in order.
 
-    What cannot be read any more is answered with ``NoChunks``.
+    Some come as bytes, being nowhere on the disk yet. What cannot be read any more comes back as
+    ``ChunksUnread``.
     """
 
     link: LinkId
-    chunks: tuple[tuple[ContentHash, Location], ...]
+    chunks: tuple[tuple[ContentHash, Location | bytes], ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,25 @@ class Notify:
     facts: dict[str, str | int | float | bool]
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a request with this ``ticket``. ``problem`` is a sentence, or empty."""
+
+    ticket: int
+    facts: dict[str, str | int | float | bool] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A program of ``author`` published ``data`` (``PublishRequested`` there)."""
+
+    author: AuthorId
+    member: MemberId
+    name: str
+    data: bytes = field(repr=False)
+
+
 Effect = (
     Send
     | CloseLink
@@ -151,5 +173,7 @@ Effect = (
     | StoreChunk
     | InvitationMade
     | AnswerKnock
+    | Answered
+    | Heard
     | Notify
 )

@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from typing import NewType
 
 from .edits import Edit
-from .files import JobResult, Observed, PrepareResult, Seen
+from .files import JobResult, Location, Observed, PrepareResult, Seen
 from .ids import AuthorId, ContentHash, FileId, MemberId, VersionId
 from .messages import Message
 
 __all__ = [
     "BulkReceived",
     "ChunksStored",
+    "ChunksUnread",
     "DialFailed",
+    "Discovered",
+    "EchoRequested",
     "Event",
     "FilesObserved",
     "InviteRequested",
@@ -24,6 +27,10 @@ __all__ = [
     "LinkUp",
     "Listening",
     "MessageReceived",
+    "NetworkChanged",
+    "PublishRequested",
+    "RenameRequested",
+    "SayRequested",
     "Started",
     "Stopping",
     "TextEdited",
@@ -134,6 +141,14 @@ class ChunksStored:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunksUnread:
+    """Chunks that were to be served (``ServeChunks``) and could not be read there any more."""
+
+    link: LinkId
+    chunks: tuple[tuple[ContentHash, Location | bytes], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class TextEdited:
     """A person typed in one of our editors. Positions are code points of the current text."""
 
@@ -161,6 +176,59 @@ class Knocked:
     certificate: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """An interface changed or the machine woke up: try lost neighbors again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """Somebody who says to be this author of our pool listens here (mDNS). Not to be believed
+    before TLS says so.
+    """
+
+    author: AuthorId
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SayRequested:
+    """A person says something: to all, or to one member. Answered by ``Answered(ticket)``."""
+
+    ticket: int
+    text: str
+    to: MemberId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenameRequested:
+    """A person wants to be called ``name`` from now on. Answered by ``Answered(ticket)``."""
+
+    ticket: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishRequested:
+    """A program has bytes for everyone who is here now. Answered by ``Answered(ticket)``."""
+
+    ticket: int
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EchoRequested:
+    """How far away is a member? Answered by ``Answered(ticket)`` with ``seconds``, ``hops``...
+
+    ``size`` bytes go there and back. ``near``: over a link of our own, dialled if need be.
+    """
+
+    ticket: int
+    to: MemberId
+    size: int = 32
+    near: bool = False
+
+
 Event = (
     Started
     | Stopping
@@ -174,7 +242,14 @@ Event = (
     | FilesObserved
     | JobsDone
     | ChunksStored
+    | ChunksUnread
     | TextEdited
     | InviteRequested
     | Knocked
+    | NetworkChanged
+    | Discovered
+    | SayRequested
+    | RenameRequested
+    | PublishRequested
+    | EchoRequested
 )

@@ -185,11 +185,15 @@ class RemoveFolder:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where some chunk can be read: ``offset`` and ``length`` in bytes within a file."""
+    """Where some chunk can be read: ``offset`` and ``length`` in bytes within a file.
+
+    With a ``blob`` that is not the folder's file at ``path``, but the blob's incoming file.
+    """
 
     path: str
     offset: int
     length: int
+    blob: ContentHash | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,9 @@ class OperationKind(IntEnum):
     OPENED = 1  # binds the author to its member; always and only the first of a log
     MEMBERSHIP = 2  # who may be here
     CHANGES = 3  # a batch of changes to the tree and its contents
+    SAID = 4  # a line for everyone
+    MAIL = 5  # a sealed letter for a member who could not be reached
+    RECEIPT = 6  # letters that came as MAIL were opened
 
 
 class _Body(Struct, frozen=True, array_like=True):

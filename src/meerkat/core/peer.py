@@ -9,25 +9,15 @@ from __future__ import annotations
 
 from random import Random
 
-from .actions import EditText
 from .birth import Entropy, Identity, new_author, stored_pool
-from .blobs import Blobs
-from .disk import Disk
-from .effects import (
-    CloseLink,
-    Effect,
-    Notify,
-    Perform,
-    ReportFile,
-    ScanFolder,
-    Send,
-    StartTimer,
-    Trust,
-)
+from .effects import CloseLink, Effect, Notify, ScanFolder, Send, StartTimer, Trust
 from .events import (
     BulkReceived,
     ChunksStored,
+    ChunksUnread,
     DialFailed,
+    Discovered,
+    EchoRequested,
     Event,
     FilesObserved,
     InviteRequested,
@@ -38,21 +28,24 @@ from .events import (
     LinkUp,
     Listening,
     MessageReceived,
+    NetworkChanged,
+    PublishRequested,
+    RenameRequested,
+    SayRequested,
     Started,
     Stopping,
     TextEdited,
     TimerExpired,
 )
-from .files import Observed, PrepareResult
-from .holdings import index_placed
-from .ids import AuthorId, PoolId
-from .local import LocalChanges
-from .mesh import Mesh, Phase
+from .files import Observed
+from .ids import AuthorId, MemberId, PoolId
 from .messages import (
-    Addresses,
+    Beat,
+    HaveChunks,
     HaveHeads,
     Hello,
     Message,
+    NetworkMessage,
     NoChunks,
     Operations,
     Ping,
@@ -60,16 +53,20 @@ from .messages import (
     WantChunks,
     WantOperations,
 )
+from .network import Network
 from .peer_config import PeerConfig
-from .planner import Planner
 from .ports import Store, Table
 from .reception import Reception
 from .replica import Replica
 from .report import Standing, report
 from .roster import Roster, read_opened
+from .roster_gate import RosterGate
+from .sealed import opener, sealer
 from .signing import SigningKey
-from .status import Status
+from .status import ChatLine, NetworkPicture, Status
 from .sync import Sync
+from .talk import Talk
+from .workspace import Workspace
 
 __all__ = ["Peer", "PeerConfig"]
 
@@ -98,59 +95,88 @@ class Peer:
         self.author = AuthorId(key.public)
         opened = store.operation(self.author, 1)
         assert opened is not None, "an author's log begins with its birth"
-        self._opened = opened
         self._roster = Roster(store, pool)
         self._replica = Replica(store, self._roster, key, config.replica)
         self._log = self._replica.log
-        self._disk = Disk(store)
-        self._blobs = Blobs(store, self._disk, config.blobs)
-        bases: dict[bytes, str] = {}
-        self._planner = Planner(self._replica, self._disk, self._blobs, bases, config.planner)
-        self._local = LocalChanges(
-            self._replica, self._disk, bases, may_be_old=not config.trust_store
+        self._workspace = Workspace(store, self._replica, config, rng)
+        self._blobs = self._workspace.blobs
+        self._gate = RosterGate(self._roster, key, opened)
+        seal, open_ = sealer(entropy), opener(identity.key.seed)
+        self._network = Network(
+            self._gate,
+            store,
+            config.network,
+            rng=rng,
+            entropy=entropy,
+            seal=seal,
+            open_=open_,
         )
-        self._sync = Sync(self._log, config.sync)
-        self._mesh = Mesh(store, self._roster, self.author, config.mesh, rng)
+        self._talk = Talk(
+            store,
+            self._replica,
+            self._gate,
+            self._network.courier,
+            config.talk,
+            rng,
+            seal=seal,
+            open_=open_,
+        )
+        self._sync = Sync(self._log, config.sync, self._network.trees)
+        self._network.overlay.heads_for_hello = self._sync.hello_heads
         self._reception = Reception(store, self._replica, entropy)
         self._scanning = False  # may the folder be looked at?
-        self._scanned = False  # has it been, once?
         self._asked = True  # did a neighbor confirm since the start that we know our own head?
         self._was_in_sync = False
         self._conflicts = 0
+        self._now = 0.0
 
     # -- reading ---------------------------------------------------------------------------
 
     def known_files(self) -> dict[str, Observed]:
         """What the folder held when it was last seen."""
-        return dict(self._disk.known())
+        return self._workspace.known_files()
 
     @property
     def in_sync(self) -> bool:
         """With every linked peer, and the disk holds it all."""
-        links = self._mesh.linked
         return (
-            self._scanned
-            and self._planner.settled
+            self._workspace.settled
             and not self._log.pending()
-            and all(self._sync.has_all(link.id) for link in links)
+            and all(self._sync.has_all(link.id) for link in self._network.linked)
         )
+
+    def network(self) -> NetworkPicture:
+        """Who is here and who is linked to whom, as far as this peer heard."""
+        return self._network.picture(self._now)
+
+    def chat_history(self, limit: int) -> list[ChatLine]:
+        """The newest lines of the talk that this peer may read, the newest last."""
+        return self._talk.history(limit)
+
+    def find_member(self, wanted: str) -> MemberId:
+        """Whom a person means by a name, or by how an id begins.
+
+        Raises:
+            UnknownMember: if nobody, or more than one.
+        """
+        return self._roster.find(wanted)
+
+    def name_of(self, member: MemberId) -> str:
+        """How a member is shown."""
+        return self._roster.shown_name(member)
 
     def status(self) -> Status:
         """Everything at this moment, for people."""
         return report(
             self._replica,
-            self._mesh,
+            self._network.linked,
             self._sync,
-            self._blobs,
-            self._disk,
+            self._workspace,
             Standing(
-                name=self._identity.name,
+                name=self._roster.name_of(self.author),
                 pool_name=self._reception.pool_name,
                 in_sync=self.in_sync,
-                pending_files=self._planner.pending_count,
-                problems=tuple(
-                    self._planner.problems[one] for one in sorted(self._planner.problems)
-                ),
+                now=self._now,
             ),
         )
 
@@ -162,50 +188,56 @@ class Peer:
         Args:
             event: what happened.
             now: monotonic time, s.
-            wall: time of day, s since the epoch; only shown to people.
+            wall: time of day, s since the epoch; shown to people, and stamped on contacts.
         """
+        self._now = now
         effects = self._take(event, now, wall)
         more = self._replica.apply_ready()
         if more:
             effects.append(StartTimer("apply", 0.0))
-        effects += self._evaluate(now)
-        index_placed(self._replica, self._disk, self._blobs)
-        self._disk.flush()
+        effects += self._converse(now, wall)
+        effects += self._evaluate(now, wall)
+        self._workspace.flush()
         self._replica.flush()
         return effects
 
     def _take(self, event: Event, now: float, wall: float) -> list[Effect]:
         match event:
             case MessageReceived():
-                return self._on_message(event, now, wall)
-            case FilesObserved():
-                return self._on_files(event, wall)
-            case JobsDone():
-                return self._on_jobs(event, now)
-            case ChunksStored():
-                self._blobs.on_stored(event.blob, event.stored, event.failed)
-                return []
+                return self._on_message(event.link, event.message, now, wall)
+            case ChunksUnread():
+                return self._blobs.on_unread(event.link, event.chunks)
             case BulkReceived():
                 return self._blobs.on_chunks(event.link, event.chunks)
-            case TextEdited():
-                return self._on_typing(event, wall)
             case TimerExpired():
-                return self._on_timer(event.name, now)
-            case LinkUp() | LinkDown() | DialFailed() | Listening():
-                return self._on_network(event, now)
+                return self._on_timer(event.name, now, wall)
+            case FilesObserved() | JobsDone() | ChunksStored() | TextEdited():
+                return self._on_folder(event, now, wall)
+            case LinkDown():
+                return self._on_link_down(event, now)
+            case LinkUp():
+                if event.outbound:  # our Hello goes out at once
+                    self._sync.greet(event.link)
+                return self._network.on_event(event, now, wall)
+            case DialFailed() | Listening() | Discovered() | NetworkChanged():
+                return self._network.on_event(event, now, wall)
             case Started():
                 return self._on_started(event)
             case Stopping():
-                return [CloseLink(link.id, "leave") for link in self._mesh.links.values()]
+                return self._network.stopping(now)
             case InviteRequested():
                 return [self._reception.on_invite(event, wall)]
             case Knocked():
-                return self._on_knock(event, wall)
+                return self._on_knock(event, now, wall)
+            case SayRequested() | RenameRequested() | PublishRequested() | EchoRequested():
+                return self._on_request(event, now, wall)
 
     # -- life ------------------------------------------------------------------------------
 
     def _on_started(self, event: Started) -> list[Effect]:
-        self._planner.look_at_all()
+        self._network.started(event.wall)
+        self._talk.started()
+        self._workspace.started()
         effects: list[Effect] = [StartTimer("beat", self._config.sync.beat)]
         if self._store.get(Table.META, b"joining") is not None:
             return [*effects, StartTimer("first sync", self._config.first_sync_timeout)]
@@ -222,122 +254,116 @@ class Peer:
         self._store.delete(Table.META, b"joining")
         return [ScanFolder()]
 
-    def _on_timer(self, name: str, now: float) -> list[Effect]:
+    def _on_timer(self, name: str, now: float, wall: float) -> list[Effect]:
         match name:
             case "beat":
-                return self._sync.beat()
-            case "note":
-                return self._sync.note()
-            case "hello":
-                return self._mesh.overdue(now)
+                return self._sync.beat(now)
             case "first sync":
                 return self._begin_scan()
             case "blobs":
                 self._blobs.wake()
                 return []
-            case _:  # "dial", "sync", "retry", "apply": evaluation follows anyway
-                return []
+            case "talk":
+                return self._talk.on_timer()
+            case _:  # "retry", "apply": evaluation follows anyway
+                return self._network.on_timer(name, now, wall)
 
     # -- network ---------------------------------------------------------------------------
 
-    def _on_network(
-        self, event: LinkUp | LinkDown | DialFailed | Listening, now: float
-    ) -> list[Effect]:
-        match event:
-            case LinkUp():
-                effects = self._mesh.link_up(
-                    event.link, event.member, event.address, outbound=event.outbound, now=now
-                )
-                heads = self._sync.greet(event.link)
-                hello = self._mesh.hello(event.link, self._opened, self._identity.name, heads)
-                return [*effects, hello]
-            case LinkDown():
-                return self._on_link_down(event, now)
-            case DialFailed():
-                self._mesh.dial_failed(event.author, now)
-                return []
-            case Listening():
-                self._mesh.listen = event.addresses
-                return []
-
     def _on_link_down(self, event: LinkDown, now: float) -> list[Effect]:
-        link = self._mesh.links.get(event.link)
+        link = self._network.overlay.links.get(event.link)
         author = link.author if link is not None else None
-        self._sync.link_down(event.link)
-        self._blobs.link_down(event.link)
-        if not self._mesh.link_down(event.link, now):
-            return []
+        self._unlink(event.link)
+        was_neighbor, effects = self._network.on_link_down(event, now)
+        if not was_neighbor:
+            return effects
         name = self._roster.name_of(author) if author else ""
-        return [Notify("peer_lost", {"name": name, "reason": event.reason})]
+        return [*effects, Notify("peer_lost", {"name": name, "reason": event.reason})]
 
-    def _on_message(self, event: MessageReceived, now: float, wall: float) -> list[Effect]:
-        link, message = event.link, event.message
-        known = self._mesh.links.get(link)
-        if known is None:
-            return []
+    def _unlink(self, link: LinkId) -> None:
+        self._sync.link_down(link)
+        self._blobs.link_down(link)
+
+    def _on_message(self, link: LinkId, message: Message, now: float, wall: float) -> list[Effect]:
         if isinstance(message, Hello):
             return self._on_hello(link, message, now, wall)
-        if known.phase is not Phase.LINKED:
-            return [CloseLink(link, "protocol")]
-        if isinstance(message, HaveHeads):
-            self._sync.on_heads(link, message)
-            return []
+        if not self._network.is_neighbor(link):
+            return self._network.on_stranger(link, message, now, wall)
+        if isinstance(message, Beat):
+            self._sync.on_beat(link, message.heads_hash, now)
+        if isinstance(message, NetworkMessage):
+            return self._network.on_message(link, message, now, wall)
         return self._on_linked(link, message, now, wall)
 
     def _on_linked(self, link: LinkId, message: Message, now: float, wall: float) -> list[Effect]:
         match message:
             case Operations():
-                return self._on_operations(link, message, wall)
+                return self._on_operations(link, message, now, wall)
+            case HaveHeads():
+                self._sync.on_heads(link, message, now)
+                self._asked = self._asked or self._sync.vouches(link, self.author)
             case WantOperations():
                 return self._sync.on_want(link, message)
-            case Addresses():
-                self._mesh.on_addresses(message)
-                return []
             case WantChunks():
                 return self._blobs.on_want(link, message)
             case NoChunks():
                 self._blobs.on_absent(link, message)
-                return []
+            case HaveChunks():
+                self._blobs.on_have(link, message)
             case Ping():
                 return [Send(link, Pong(message.token))]
             case Pong():
                 self._blobs.on_pong(link, message.token, now)
-                return []
-            case _:
-                return []
+        return []
 
     def _on_hello(self, link: LinkId, hello: Hello, now: float, wall: float) -> list[Effect]:
-        greeted = self._mesh.on_hello(link, hello, now)
+        greeted = self._network.on_hello(link, hello, now, wall)
         if not greeted.linked:
             return greeted.effects
-        if dict(hello.heads).get(self.author, 0) <= self._log.heads[self.author]:
+        if hello.heads and dict(hello.heads).get(self.author, 0) <= self._log.heads[self.author]:
             self._asked = True
-        effects = [*greeted.effects]
         for effect in greeted.effects:  # a connection that this one replaces
             if isinstance(effect, CloseLink):
-                self._sync.link_down(effect.link)
-                self._blobs.link_down(effect.link)
-        self._sync.link_up(link, hello.heads)
+                self._unlink(effect.link)
+        if not self._network.overlay.links[link].outbound:
+            self._sync.greet(link)
+        self._sync.link_up(link, hello.heads, hello.heads_hash, now)
+        self._asked = self._asked or self._sync.vouches(link, self.author)
         self._blobs.link_up(link)
-        effects.append(Send(link, self._mesh.client_list()))
-        for other in self._mesh.linked:  # the others learn of the newcomer's address
-            if other.id != link:
-                effects.append(Send(other.id, self._mesh.client_list()))
         facts: dict[str, str | int | float | bool] = {
             "name": self._roster.name_of(AuthorId(hello.author)),
-            "address": self._mesh.links[link].address,
+            "address": self._network.overlay.links[link].address,
         }
-        return [*effects, Notify("peer_linked", facts)]
+        return [*greeted.effects, Notify("peer_linked", facts)]
 
-    def _sure(self, wall: float) -> list[Effect]:
+    def _on_operations(
+        self, link: LinkId, message: Operations, now: float, wall: float
+    ) -> list[Effect]:
+        if not message.answer:
+            self._blobs.news(link)
+        result = self._log.admit(message.operations)
+        effects = self._sync.on_operations(link, result, now, answer=message.answer)
+        effects += self._sync.relay(result.admitted, link, now)
+        for author in dict.fromkeys(one.author for one in result.admitted):
+            self._network.courier.learn(author, link, now)
+        if any(one.author == self.author for one in result.admitted) or self.author in result.forks:
+            effects += self._renew(now, wall)  # we signed what we do not know: restored, or copied
+        if result.forks:
+            names = ", ".join(self._roster.name_of(one) for one in sorted(result.forks))
+            effects.append(Notify("fork", {"name": names}))
+        return effects
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def _sure(self, now: float, wall: float) -> list[Effect]:
         """Before we write: a sequence number is never used twice.
 
         The store may be an older copy. If nobody confirmed our own head, and nobody vouches for
         the store, we go on as a new author.
         """
-        return [] if self._asked or self._config.trust_store else self._renew(wall)
+        return [] if self._asked or self._config.trust_store else self._renew(now, wall)
 
-    def _renew(self, wall: float) -> list[Effect]:
+    def _renew(self, now: float, wall: float) -> list[Effect]:
         """Go on as a new author; what the old one wrote is everybody's."""
         self._asked = True
         self.author = new_author(self._store, self._identity, entropy=self._entropy, wall=wall)
@@ -345,121 +371,105 @@ class Peer:
         opened = self._store.operation(self.author, 1)
         assert seed is not None
         assert opened is not None
-        self._opened = opened
+        key = SigningKey(seed)
         self._roster.open_author(read_opened(opened, self.pool))
-        self._log.become(SigningKey(seed))
+        self._log.become(key)
         self._replica.texts.forget()
-        self._mesh.author = self.author
+        self._gate.become(key, opened)
+        self._network.become(now, wall)
         # Our neighbors know these links by the old name.
-        effects: list[Effect] = [CloseLink(link, "restart") for link in self._mesh.links]
+        effects: list[Effect] = [CloseLink(link, "restart") for link in self._network.overlay.links]
         return [*effects, Notify("rolled_back", {"author": self.author.hex()})]
 
-    def _on_operations(self, link: LinkId, message: Operations, wall: float) -> list[Effect]:
-        result = self._log.admit(message.operations)
-        self._sync.on_operations(link, result, answer=message.answer)
-        effects = self._sync.relay(result.admitted, link)
-        if any(one.author == self.author for one in result.admitted) or self.author in result.forks:
-            effects += self._renew(wall)  # we signed what we do not know: restored, or copied
-        if result.forks:
-            names = ", ".join(self._roster.name_of(one) for one in sorted(result.forks))
-            effects.append(Notify("fork", {"name": names}))
-        return effects
-
-    # -- folder ----------------------------------------------------------------------------
-
-    def _on_files(self, event: FilesObserved, wall: float) -> list[Effect]:
-        effects = self._sure(wall) if event.seen or event.gone or event.moved else []
-        before = self._log.heads[self.author]
-        self._local.observe(event, wall)
-        paths = [seen.path for seen in event.seen] + list(event.gone)
-        for path in paths + [one for pair in event.moved for one in pair]:
-            self._planner.look_again(path)
-        self._scanned = self._scanned or event.scan_complete
-        unread = [ReportFile(path) for path in sorted(self._local.unread)]
-        self._local.unread.clear()
-        return [*effects, *unread, *self._push_own(before)]
-
-    def _push_own(self, before: int) -> list[Effect]:
+    def _push_own(self, before: int, now: float) -> list[Effect]:
         last = self._log.heads[self.author]
         own = [self._log.operation(self.author, one) for one in range(before + 1, last + 1)]
-        return self._sync.relay(own, None)
+        return self._sync.relay(own, None, now)
 
-    def _on_jobs(self, event: JobsDone, now: float) -> list[Effect]:
-        for result in event.results:
-            if isinstance(result, PrepareResult):
-                self._blobs.on_prepared(result)
-            else:
-                self._planner.done(result, now)
-        return []
-
-    def _on_typing(self, event: TextEdited, wall: float) -> list[Effect]:
-        """Our own editors. Positions are checked; what does not fit is refused whole."""
-        effects = self._sure(wall)
+    def _on_folder(
+        self,
+        event: FilesObserved | JobsDone | ChunksStored | TextEdited,
+        now: float,
+        wall: float,
+    ) -> list[Effect]:
+        if isinstance(event, JobsDone):
+            self._workspace.on_jobs(event, now)
+            return []
+        if isinstance(event, ChunksStored):
+            self._workspace.on_stored(event)
+            return []
+        if isinstance(event, TextEdited) or event.seen or event.gone or event.moved:
+            effects = self._sure(now, wall)
+        else:
+            effects = []
         before = self._log.heads[self.author]
-        _, version = self._replica.tree.find(event.file, event.version)
-        if version is not None and version.kind == "text" and version.live:
-            self._replica.before_edit(version)
-            updates = self._replica.texts.edit(version, event.edits)
-            self._replica.write(
-                [EditText(event.file, version.id, update) for update in updates], wall
-            )
-        return [*effects, *self._push_own(before)]
+        if isinstance(event, TextEdited):
+            self._workspace.type(event, wall)
+        else:
+            effects += self._workspace.observe(event, wall)
+        return [*effects, *self._push_own(before, now)]
 
-    # -- the door --------------------------------------------------------------------------
-
-    def _on_knock(self, event: Knocked, wall: float) -> list[Effect]:
-        effects = self._sure(wall)
+    def _on_knock(self, event: Knocked, now: float, wall: float) -> list[Effect]:
+        effects = self._sure(now, wall)
         before = self._log.heads[self.author]
-        answer = self._reception.on_knock(event, self._mesh.client_list().entries, wall)
-        pushed = [*self._push_own(before), *self._sync.relay(answer.admitted, None)]
-        return [*effects, *pushed, *answer.effects]
+        addresses = self._network.overlay.contacts_for_door()
+        answer = self._reception.on_knock(event, addresses, wall)
+        pushed = self._push_own(before, now)
+        return [*effects, *pushed, *self._sync.relay(answer.admitted, None, now), *answer.effects]
+
+    def _on_request(
+        self,
+        event: SayRequested | RenameRequested | PublishRequested | EchoRequested,
+        now: float,
+        wall: float,
+    ) -> list[Effect]:
+        if isinstance(event, PublishRequested):
+            return self._network.on_publish(event, now)
+        effects = self._sure(now, wall) if not isinstance(event, EchoRequested) else []
+        before = self._log.heads[self.author]
+        effects += self._talk.on_request(event, now, wall)
+        return [*effects, *self._push_own(before, now)]
+
+    def _converse(self, now: float, wall: float) -> list[Effect]:
+        """What was said, and what of it lies in the log from now on.
+
+        Nobody waits for that: until somebody confirmed our own head, it waits.
+        """
+        effects = self._talk.settle(wall)
+        if self._talk.has_to_write and (self._asked or self._config.trust_store):
+            before = self._log.heads[self.author]
+            effects += self._talk.write(wall)
+            effects += self._push_own(before, now)
+        return effects
 
     # -- deciding once ---------------------------------------------------------------------
 
-    def _evaluate(self, now: float) -> list[Effect]:
+    def _evaluate(self, now: float, wall: float) -> list[Effect]:
         """What follows from the state, whatever event led to it."""
         effects: list[Effect] = []
         if self._roster.changed:
             self._roster.changed = False
             effects.append(Trust(self._roster.certificates()))
-        effects += self._mesh.evaluate(now)
+        effects += self._network.evaluate(now, wall)
         effects += self._sync.evaluate(now)
-        self._gather_dirty()
-        effects += self._plan(now)
-        effects += self._blobs.evaluate(now)
-        effects += self._milestones()
-        return effects
+        effects += self._workspace.evaluate(now)
+        return [*effects, *self._milestones()]
 
     def _has_pool(self) -> bool:
         """Whether a newcomer has all that its first neighbors have."""
         log = self._log
         return len(log.heads) > 1 and not self._sync.missing and not log.pending()
 
-    def _gather_dirty(self) -> None:
-        planner = self._planner
-        for source in (self._replica.view.changed, self._local.dirty, self._blobs.dirty):
-            planner.dirty |= source
-            source.clear()
-
-    def _plan(self, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        jobs = self._planner.plan(now)
-        if jobs:
-            effects.append(Perform(tuple(jobs)))
-        due = self._planner.next_due()
-        if due is not None:
-            effects.append(StartTimer("retry", max(due - now, 0.01)))
-        return effects
-
     def _milestones(self) -> list[Effect]:
         effects: list[Effect] = []
-        if not self._scanning and self._mesh.linked and self._has_pool():
+        peers = len(self._network.linked)
+        if not self._scanning and peers and self._has_pool():
             effects += self._begin_scan()
         in_sync = self.in_sync
         if in_sync != self._was_in_sync:
             self._was_in_sync = in_sync
             if in_sync:
-                files, peers = len(self._replica.view.files), len(self._mesh.linked)
+                files = len(self._replica.view.files)
                 effects.append(Notify("synced", {"files": files, "peers": peers}))
         conflicts = self._replica.view.conflict_count
         if conflicts > self._conflicts:

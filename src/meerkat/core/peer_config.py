@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .blobs import BlobsConfig
-from .mesh import MeshConfig
+from .network import NetworkConfig
 from .planner import PlannerConfig
 from .replica import ReplicaConfig
 from .sync import SyncConfig
+from .talk import TalkConfig
 
 __all__ = ["PeerConfig"]
 
@@ -19,7 +20,8 @@ class PeerConfig:
 
     replica: ReplicaConfig = field(default_factory=ReplicaConfig)
     sync: SyncConfig = field(default_factory=SyncConfig)
-    mesh: MeshConfig = field(default_factory=MeshConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    talk: TalkConfig = field(default_factory=TalkConfig)
     blobs: BlobsConfig = field(default_factory=BlobsConfig)
     planner: PlannerConfig = field(default_factory=PlannerConfig)
     first_sync_timeout: float = 10.0

@@ -40,6 +40,7 @@ class Table(Enum):
     AUTHOR = "author"  # AuthorId -> the roster's record: its member, name and certificate
     ADDRESS = "address"  # AuthorId -> addresses where it was met
     INVITATION = "invitation"  # invitation id -> open invitations of ours
+    TALK = "talk"  # what was said, the newest first, and which letters were answered
 
 
 class Store(Protocol):

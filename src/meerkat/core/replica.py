@@ -28,9 +28,13 @@ from .texts import Texts, TextsConfig
 from .tree import Tree, Version
 from .view import View
 
-__all__ = ["Replica", "ReplicaConfig"]
+__all__ = ["TALK_KINDS", "Replica", "ReplicaConfig"]
 
 BeforeEdit = Callable[[Version], None]
+ApplyTalk = Callable[[Operation], None]
+
+TALK_KINDS = frozenset({OperationKind.SAID, OperationKind.MAIL, OperationKind.RECEIPT})
+"""What people say to each other; ``talk`` applies it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Replica:
         self.bodies = Bodies(self.log)
         self.texts = Texts(store, self.log, self.bodies, config.texts)
         self.before_edit: BeforeEdit = lambda version: None
+        self.apply_talk: ApplyTalk = lambda operation: None
         self._edited: dict[bytes, Version] = {}
 
     def apply_ready(self) -> bool:
@@ -88,6 +93,12 @@ class Replica:
         operation = self.log.write(OperationKind.MEMBERSHIP, encode_payload(actions), wall)
         self._apply(operation)
         self.view.settle()
+        return operation
+
+    def write_talk(self, kind: OperationKind, payload: bytes, wall: float) -> Operation:
+        """Sign and apply something said."""
+        operation = self.log.write(kind, payload, wall)
+        self.apply_talk(operation)
         return operation
 
     def flush(self) -> None:
@@ -125,6 +136,8 @@ class Replica:
                 return
             self.bodies.remember(operation, actions)
             self._apply_actions(actions, operation, own=False)
+        elif operation.kind in TALK_KINDS:
+            self.apply_talk(operation)
 
     def _apply_actions(self, actions: list[Action], operation: Operation, *, own: bool) -> None:
         for action in actions:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .blobs import Blobs
-from .disk import Disk
 from .ids import AuthorId
-from .mesh import Mesh, MeshLink
+from .neighbors import Neighbor
 from .replica import Replica
 from .status import Conflict, MemberStatus, PeerStatus, Problem, Status
 from .sync import Sync
+from .workspace import Workspace
 
 __all__ = ["Standing", "report"]
 
@@ -27,16 +26,19 @@ class Standing:
     name: str
     pool_name: str
     in_sync: bool
-    pending_files: int
-    problems: tuple[Problem, ...]
+    now: float  # monotonic, s
 
 
 def report(
-    replica: Replica, mesh: Mesh, sync: Sync, blobs: Blobs, disk: Disk, standing: Standing
+    replica: Replica,
+    neighbors: list[Neighbor],
+    sync: Sync,
+    workspace: Workspace,
+    standing: Standing,
 ) -> Status:
     """Everything at this moment."""
     log, roster, view = replica.log, replica.roster, replica.view
-    linked = {link.member for link in mesh.linked}
+    linked = {link.member for link in neighbors}
     own_member = roster.member_of(log.author)
     return Status(
         pool=roster.pool.hex(),
@@ -47,20 +49,20 @@ def report(
         heads={author.hex(): sequence for author, sequence in log.heads.items()},
         files=len(view.files),
         folders=view.folder_count,
-        content_bytes=disk.content_bytes,
+        content_bytes=workspace.disk.content_bytes,
         in_sync=standing.in_sync,
-        pending_files=standing.pending_files,
-        peers=tuple(_peer(replica, sync, link) for link in mesh.linked),
+        pending_files=workspace.pending_count,
+        peers=tuple(_peer(replica, sync, link, standing.now) for link in neighbors),
         members=tuple(
             MemberStatus(
                 member.hex(), record.name, record.role, member in linked or member == own_member
             )
             for member, record in sorted(roster.members.items())
         ),
-        transfers=tuple(blobs.transfers),
+        transfers=tuple(workspace.blobs.transfers),
         conflicts=tuple(_conflicts(replica)),
         problems=(
-            *standing.problems,
+            *workspace.problems,
             *(
                 Problem("", _FORKED.format(name=roster.name_of(author)))
                 for author in sorted(log.frozen)
@@ -69,7 +71,7 @@ def report(
     )
 
 
-def _peer(replica: Replica, sync: Sync, link: MeshLink) -> PeerStatus:
+def _peer(replica: Replica, sync: Sync, link: Neighbor, now: float) -> PeerStatus:
     return PeerStatus(
         author=(link.author or b"").hex(),
         member=link.member.hex(),
@@ -77,6 +79,9 @@ def _peer(replica: Replica, sync: Sync, link: MeshLink) -> PeerStatus:
         address=link.address,
         direction="out" if link.outbound else "in",
         in_sync=sync.has_all(link.id),
+        kind=link.kind.value,
+        degree=link.degree,
+        since=max(now - link.since, 0.0),
     )
 
 

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Conflict", "MemberStatus", "PeerStatus", "Problem", "Status", "Transfer"]
+__all__ = [
+    "ChatLine",
+    "Conflict",
+    "MemberStatus",
+    "NetworkNode",
+    "NetworkPicture",
+    "PeerStatus",
+    "Problem",
+    "Status",
+    "Transfer",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """A linked peer. ``direction``: "out" if we dialled, "in" if it did."""
+    """A linked peer. ``direction``: "out" if we dialled, "in" if it did.
+
+    ``kind``: how it became a neighbor (own, walk, inbound, client, guest). ``degree``: how many
+    links it has, by its own word. ``since``: for how long we have been linked, in seconds.
+    """
 
     author: str  # hexadecimal
     member: str  # hexadecimal
@@ -17,6 +31,9 @@ class PeerStatus:
     address: str
     direction: str
     in_sync: bool  # it has all we have, and we have all it has
+    kind: str = ""
+    degree: int = 0
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +92,45 @@ class Status:
     transfers: tuple[Transfer, ...]
     conflicts: tuple[Conflict, ...]
     problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLine:
+    """Something that was said. Ids are hexadecimal; ``to`` is empty if it was said to all.
+
+    ``own``: we said it. ``old``: it was said before this run heard of it. ``wall_ms``: when, by
+    its author's clock (milliseconds since the epoch).
+    """
+
+    id: str
+    member: str
+    name: str
+    to: str
+    to_name: str
+    text: str
+    wall_ms: int
+    own: bool = False
+    old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkNode:
+    """A peer in the picture of the network, as it last described itself. Ids are hexadecimal."""
+
+    author: str
+    member: str
+    name: str
+    here: bool  # heard of within its time
+    linked: bool  # to us
+    degree: int
+    neighbors: tuple[str, ...]  # authors
+    dialable: bool
+    age: float  # s since it was last heard of
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPicture:
+    """Who is here and who is linked to whom, seen from ``author``: ourselves."""
+
+    author: str
+    nodes: tuple[NetworkNode, ...]

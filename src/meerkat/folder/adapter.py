@@ -143,8 +143,11 @@ class FolderAdapter:
     def read_chunk(self, location: Location, expected: ContentHash) -> bytes | None:
         """Read a chunk that should lie there, or None if it does not. Blocks; any thread."""
         try:
-            check_path(location.path)
-            descriptor = self._root.open(location.path, os.O_RDONLY | os.O_NONBLOCK)
+            if location.blob is not None:
+                descriptor = self._incoming.open(location.blob)
+            else:
+                check_path(location.path)
+                descriptor = self._root.open(location.path, os.O_RDONLY | os.O_NONBLOCK)
         except (OSError, UnsafePath):
             return None
         try:

@@ -166,6 +166,15 @@ class Incoming:
             return False
         return True
 
+    def open(self, blob: ContentHash) -> int:
+        """The incoming file for reading, whoever reads checks the chunks. Any thread.
+
+        Raises:
+            OSError: it is not there (any more).
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(part_name(blob), flags, dir_fd=self.descriptor)
+
     def discard(self, blob: ContentHash) -> None:
         """Remove an incoming file."""
         self.close_part(blob)

@@ -10,6 +10,8 @@ from contextlib import suppress
 from meerkat.errors import MeerkatError
 from meerkat.transport.addresses import format_address, parse_address
 
+from .interfaces import interface_addresses
+
 __all__ = ["advertised", "check_address", "local_hosts", "parse_listen"]
 
 MAX_ADDRESSES = 8  # as many as a Hello carries
@@ -77,8 +79,11 @@ def check_address(address: str) -> str:
 
 
 def _interface_hosts() -> list[str]:
-    """The IPv4 address of every interface, where the system answers this question (Linux)."""
-    try:
+    """The addresses of every interface, where the system answers this question (Linux)."""
+    told = interface_addresses()
+    if told is not None:
+        return [host for host, _ in told]
+    try:  # a sandbox without netlink: one IPv4 address of each
         import fcntl
     except ImportError:
         return []

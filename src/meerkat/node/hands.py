@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import assert_never
 
 from meerkat.core import effects
@@ -13,6 +14,7 @@ from .dialing import Dialer
 from .folder_hand import FolderHand
 from .links import Links
 from .reception import Reception
+from .requests import Requests
 from .serving import Serving
 from .timers import Timers
 
@@ -32,6 +34,7 @@ class Hands:
         folder: FolderHand,
         timers: Timers,
         reception: Reception,
+        requests: Requests,
         bulletin: Bulletin,
     ) -> None:
         self.transport = transport
@@ -41,6 +44,7 @@ class Hands:
         self.folder = folder
         self.timers = timers
         self.reception = reception
+        self.requests = requests
         self.bulletin = bulletin
 
     def hold_back(self, waiting_bytes: int, limit_bytes: int) -> None:
@@ -79,5 +83,18 @@ class Hands:
                 self.reception.answer(effect)
             case effects.Notify(name=name, facts=facts):
                 self.bulletin.publish(name, **facts)
+            case effects.Answered():
+                self.requests.answer(effect)
+            case effects.Heard():
+                self._tell(effect)
             case _:
                 assert_never(effect)
+
+    def _tell(self, heard: effects.Heard) -> None:
+        facts = {
+            "author": heard.author.hex(),
+            "from": heard.member.hex(),
+            "name": heard.name,
+            "data": b64encode(heard.data).decode(),
+        }
+        self.bulletin.publish("message", **facts)

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meerkat.core import birth
-from meerkat.core.ids import PoolId
+from meerkat.core.ids import MemberId, PoolId
 from meerkat.core.ports import Table
+from meerkat.core.roster import chosen_name
+from meerkat.core.signing import SigningKey
 from meerkat.errors import AlreadyRunning, NotAPool, StoreError
 from meerkat.store import FolderConfig, Keys, SqliteStore, StateFolder
 from meerkat.transport.identity import TlsIdentity
@@ -99,7 +101,7 @@ def open_home(state: StateFolder) -> Home:
         pool = birth.stored_pool(store)
         if pool is None:
             raise NotAPool(f"{state.folder} was not joined completely. Use the invitation again.")
-        identity = identity_of(keys, tls, stored_name(store))
+        identity = identity_of(keys, tls, stored_name(store, keys))
         if doubtful:
             with store.transaction():
                 author = birth.new_author(
@@ -114,8 +116,11 @@ def open_home(state: StateFolder) -> Home:
     return Home(state, config, store, identity, tls, pool)
 
 
-def stored_name(store: SqliteStore) -> str:
-    """The name that was chosen when this member was made."""
+def stored_name(store: SqliteStore, keys: Keys) -> str:
+    """The name of this member: the one it chose last, else the one it was made with."""
+    chosen = chosen_name(store, MemberId(SigningKey(keys.member).public))
+    if chosen:
+        return chosen
     value = store.get(Table.META, NAME_KEY)
     return value.decode() if value else default_name()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import msgspec
@@ -25,13 +26,25 @@ from meerkat.transport.door import KnockRefused, knock
 from meerkat.transport.identity import fingerprint
 from meerkat.transport.invitation import Invitation, decode_invitation
 
+from .discovery import look_around
 from .home import Home, birth_of, is_complete, make_home, open_home
 from .identity import default_name, identity_of, new_keys, tls_of
+from .nearby import Announcement, pool_tag
 
-__all__ = ["decode_invitation", "default_folder", "enter", "join", "keep_addresses", "name_among"]
+__all__ = [
+    "decode_invitation",
+    "default_folder",
+    "enter",
+    "join",
+    "keep_addresses",
+    "name_among",
+    "nearby",
+]
 
 LOOK_TIMEOUT = 5.0  # seconds for an address to show whose it is
 KNOCK_TIMEOUT = 10.0  # seconds; the door's own deadline
+NEARBY_FOR = 3.0  # seconds to listen for doors nearby; most answer within 0.2. guess
+MAX_TRIED = 64  # doors that say to be the pool's; a bound against nonsense
 
 
 def default_folder(invitation: Invitation, parent: Path) -> Path:
@@ -41,8 +54,17 @@ def default_folder(invitation: Invitation, parent: Path) -> Path:
     return parent / name
 
 
-async def join(state: StateFolder, invitation: Invitation, *, name: str | None = None) -> Home:
+async def join(
+    state: StateFolder,
+    invitation: Invitation,
+    *,
+    name: str | None = None,
+    look_on: str | None = None,
+) -> Home:
     """Become a member, as ``name``; a folder that is one already is just opened.
+
+    ``look_on``: if the door is not where the invitation says, look for it on the network of this
+    address of ours, or on all for an empty one.
 
     Raises:
         InvitationError: if the door does not open.
@@ -59,15 +81,50 @@ async def join(state: StateFolder, invitation: Invitation, *, name: str | None =
         )
     if time.time() > invitation.expires:
         raise InvitationError("This invitation has expired; ask for a new one.")
-    keys = new_keys()
-    await enter(state, invitation, keys, name or state.read_config().name or default_name())
+    keys, config = new_keys(), state.read_config()
+    if config.discover is False:
+        look_on = None
+    await enter(state, invitation, keys, name or config.name or default_name(), look_on=look_on)
     return open_home(state)
 
 
-async def enter(state: StateFolder, invitation: Invitation, keys: Keys, name: str) -> None:
+async def nearby(
+    look_on: str = "", *, within: float = NEARBY_FOR
+) -> list[tuple[Announcement, float]]:
+    """What nodes announce on the local network, each with the seconds since it was first heard.
+
+    ``look_on``: as for ``join``.
+
+    Raises:
+        MeerkatError: if this machine cannot listen for it.
+    """
+    first: dict[str, float] = {}
+    last: dict[str, Announcement] = {}
+    try:
+        async for one in _heard(look_on, within):
+            first.setdefault(one.author_tag, time.monotonic())
+            last[one.author_tag] = one
+    except OSError as error:
+        raise MeerkatError(
+            f"This machine cannot look around on its network ({error}). "
+            "Joining works all the same, with an invitation."
+        ) from error
+    now = time.monotonic()
+    return [(last[tag], now - first[tag]) for tag in first]
+
+
+async def enter(
+    state: StateFolder,
+    invitation: Invitation,
+    keys: Keys,
+    name: str,
+    *,
+    look_on: str | None = None,
+) -> None:
     """Knock, and fill a new store with the answer. Nothing is left behind if the door stays shut.
 
     ``name`` is for a new member; one whom the pool knows already has its name from then.
+    ``look_on``: as for ``join``.
 
     Raises:
         InvitationError, MeerkatError: as ``join``.
@@ -79,7 +136,7 @@ async def enter(state: StateFolder, invitation: Invitation, keys: Keys, name: st
     request = make_knock(
         invitation.id, invitation.secret, invitation.fingerprint, newborn.opened.data
     )
-    welcome = await _knock(invitation, request)
+    welcome = await _knock(invitation, request, look_on)
     state.write_keys(keys)
     try:
         known = name_among(welcome.introductions, invitation.pool, identity.member)
@@ -115,8 +172,10 @@ def keep_addresses(store: SqliteStore, entries: Iterable[AddressEntry]) -> None:
         store.put(Table.ADDRESS, entry.author, msgspec.msgpack.encode(list(entry.addresses)))
 
 
-async def _knock(invitation: Invitation, request: bytes) -> Welcome:
-    reached = await _reachable(invitation)
+async def _knock(invitation: Invitation, request: bytes, look_on: str | None) -> Welcome:
+    reached = await _reachable(invitation.addresses, invitation)
+    if not reached and look_on is not None:
+        reached = await _reachable_nearby(look_on, invitation)
     last: LinkError | None = None
     for address in reached:
         try:
@@ -135,11 +194,54 @@ async def _knock(invitation: Invitation, request: bytes) -> Welcome:
     ) from last
 
 
-async def _reachable(invitation: Invitation) -> list[str]:
+async def _reachable_nearby(look_on: str, invitation: Invitation) -> list[str]:
+    """The same among the doors of this pool on the local network: the inviter may have moved.
+
+    Whoever only pretends to have one does not have the certificate; all are tried at once, so that
+    it cannot keep us from the right one either.
+    """
+    found: list[str] = []
+    tried: set[str] = set()
+    wanted, loop = pool_tag(invitation.pool), asyncio.get_running_loop()
+
+    async def look(door: str) -> None:
+        if await _look(door, invitation):
+            found.append(door)
+            patience.reschedule(loop.time())  # no need for the others
+
+    with suppress(TimeoutError):
+        async with (
+            asyncio.timeout(NEARBY_FOR + LOOK_TIMEOUT) as patience,
+            asyncio.TaskGroup() as group,
+        ):
+            with suppress(OSError):  # no multicast here: nobody is nearby
+                async for one in _heard(look_on, NEARBY_FOR):
+                    fresh = {door for door in one.doors if one.pool_tag == wanted} - tried
+                    if len(tried) < MAX_TRIED:
+                        tried |= fresh
+                        for door in sorted(fresh):
+                            group.create_task(look(door))
+    return found[:1]
+
+
+async def _heard(look_on: str, within: float) -> AsyncGenerator[Announcement, None]:
+    """What is announced from now on, for ``within`` seconds."""
+    deadline = asyncio.get_running_loop().time() + within
+    async with aclosing(look_around(look_on)) as heard:
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    one = await anext(heard)
+            except TimeoutError:
+                return
+            yield one
+
+
+async def _reachable(addresses: Iterable[str], invitation: Invitation) -> list[str]:
     """The addresses that show the inviter's certificate, the quickest first."""
     found: list[str] = []
     async with asyncio.TaskGroup() as group:
-        looks = [group.create_task(_look(a, invitation)) for a in invitation.addresses]
+        looks = [group.create_task(_look(a, invitation)) for a in addresses]
         for look in asyncio.as_completed(looks):
             if address := await look:
                 found.append(address)

@@ -14,18 +14,19 @@ from meerkat.transport.door import Door
 from .addresses import advertised, parse_listen
 from .options import DEFAULT_PORT, NodeConfig, NodeOptions
 
-__all__ = ["Reach", "listen", "with_settings"]
+__all__ = ["Reach", "listen", "moved", "with_settings"]
 
 Listen = Callable[[str, int], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where we can be reached; empty if nobody can. ``bound`` is for display."""
+    """Where we can be reached; empty if nobody can. What is ``bound`` is for this machine."""
 
     bound: str = ""
     links: tuple[str, ...] = ()
     door: tuple[str, ...] = ()
+    door_bound: str = ""
 
 
 def with_settings(options: NodeOptions, settings: FolderConfig) -> NodeOptions:
@@ -35,6 +36,8 @@ def with_settings(options: NodeOptions, settings: FolderConfig) -> NodeOptions:
         MeerkatError: if its address is none.
         FolderError: if it names two ports.
     """
+    if options.discover is None:
+        options = replace(options, discover=settings.discover)
     if not options.listen:
         return options
     host, port = "", settings.port
@@ -70,7 +73,18 @@ async def listen(
     host, port = parse_address(bound)
     ports = [0] if options.port == 0 else range(port + 1, port + 1 + config.port_tries)
     door_bound = await _listen(door.listen, host, ports)
-    return Reach(bound, links, advertised(door_bound, _door_of(options.advertise)))
+    return Reach(bound, links, advertised(door_bound, _door_of(options.advertise)), door_bound)
+
+
+def moved(reach: Reach, options: NodeOptions) -> Reach:
+    """The same ports at the addresses that this machine has now. May ask a name server."""
+    if not reach.bound:
+        return reach
+    links = advertised(reach.bound, options.advertise)
+    if not reach.door_bound:
+        return replace(reach, links=links)
+    door = advertised(reach.door_bound, _door_of(options.advertise))
+    return replace(reach, links=links, door=door)
 
 
 def _ports(options: NodeOptions, config: NodeConfig) -> Iterable[int]:

@@ -11,9 +11,10 @@ from meerkat.core.birth import Identity
 from meerkat.core.effects import Effect
 from meerkat.core.events import Event
 from meerkat.core.files import Observed
+from meerkat.core.ids import MemberId
 from meerkat.core.peer import Peer, PeerConfig
 from meerkat.core.ports import Store
-from meerkat.core.status import Status
+from meerkat.core.status import ChatLine, NetworkPicture, Status
 
 __all__ = ["MakeMind", "Mind", "make_peer"]
 
@@ -31,6 +32,18 @@ class Mind(Protocol):
 
     def known_files(self) -> dict[str, Observed]:
         """What the folder held when it was last seen."""
+
+    def chat_history(self, limit: int) -> list[ChatLine]:
+        """The last lines that were said to us or to all, the oldest first."""
+
+    def find_member(self, wanted: str) -> MemberId:
+        """Whom a person means by a name, or by how an id begins."""
+
+    def name_of(self, member: MemberId) -> str:
+        """How a member is shown."""
+
+    def network(self) -> NetworkPicture:
+        """Who is here, and who is linked to whom."""
 
 
 MakeMind = Callable[[Store, Identity], Mind]

@@ -49,10 +49,12 @@ from .mind import MakeMind, Mind, make_peer
 from .options import NodeConfig, NodeOptions
 from .reception import Reception
 from .recovery import wait_for_store
+from .requests import Requests
 from .serving import Serving
 from .spawn import spawner
 from .timers import Timers
 from .trace import trace
+from .vicinity import Vicinity
 
 __all__ = ["Node"]
 
@@ -79,6 +81,8 @@ class Node:
         self.home = home
         self.bulletin = Bulletin()
         self.reach = Reach()
+        member = home.identity.member
+        self.requests = Requests(member, lambda event: self.post([event]), self._thinking, config)
         self._options = options
         self._config = config
         self._make = (make_transport, make_mind)
@@ -86,6 +90,7 @@ class Node:
         self._mind: Mind | None = None  # None: starting, paused, stopping or broken
         self._busy = False  # a turn runs, or the next one is on the loop's list
         self._paused: StoreError | None = None
+        self._vicinity: Vicinity | None = None
         self._resuming: asyncio.Task[None] | None = None
         self._last_status: Status | None = None
         self._stopped = asyncio.Event()
@@ -187,10 +192,13 @@ class Node:
             transport=transport,
             links=links,
             dialer=Dialer(self._spawn, transport, links, lambda event: self.post([event])),
-            serving=Serving(self._spawn, links, self._read_chunk, config),
+            serving=Serving(
+                self._spawn, links, self._read_chunk, config, lambda event: self.post([event])
+            ),
             folder=folder,
             timers=Timers(self._loop, self._on_timers),
             reception=reception,
+            requests=self.requests,
             bulletin=self.bulletin,
         )
         options = with_settings(self._options, home.config)
@@ -199,6 +207,19 @@ class Node:
         why_not = self._failure or self._paused
         if why_not is not None:
             raise why_not
+        self._vicinity = Vicinity(
+            home,
+            options,
+            self.reach,
+            status=self.status,
+            post=self.post,
+            moved=self._on_moved,
+            bulletin=self.bulletin,
+        )
+        self._vicinity.start(self._spawn)
+
+    def _on_moved(self, reach: Reach) -> None:
+        self.reach = reach
 
     def _make_folder(self, mind: Mind) -> FolderHand:
         return FolderHand(
@@ -225,6 +246,8 @@ class Node:
         hands: Hands | None = getattr(self, "_hands", None)
         if hands is not None:
             self.post([Stopping()])
+            if self._vicinity is not None:
+                self._vicinity.stop()
             hands.timers.clear()
             hands.dialer.cancel()
             if self._resuming is not None:
@@ -251,6 +274,7 @@ class Node:
         self._inbox.clear()
         self._failure = self._failure or error
         self._hands.reception.refuse(self._failure)
+        self.requests.refuse(self._failure)
         self._stopped.set()
 
     def _pause(self, error: StoreError) -> None:
@@ -269,6 +293,7 @@ class Node:
         self._hands.dialer.cancel()
         self._hands.links.refuse("full")
         self._hands.reception.refuse(StoreFull(StoreFull.__doc__))
+        self.requests.refuse(error)
         self.bulletin.publish("problem", path="", text=str(error))
         self._resuming = self._spawn(self._resume_later)
 
@@ -306,6 +331,12 @@ class Node:
             status = replace(status, peers=(), in_sync=False)
         return with_problems(status, problems)
 
+    def _thinking(self) -> Mind:
+        """Who decides now."""
+        if self._mind is not None:
+            return self._mind
+        raise self._failure or self._paused or NotRunning("Meerkat starts or stops; ask again.")
+
     def describe(self) -> dict[str, Any]:
         """The status and where we are, as JSON values."""
         return describe(
@@ -320,12 +351,15 @@ class Node:
 
     async def invite(self, *, uses: int, lifetime: float) -> str:
         """A new invitation's text."""
-        return await self._hands.reception.invite(
+        invitation = await self._hands.reception.invite(
             addresses=self.reach.door,
             pool_name=self.status().pool_name,
             uses=uses,
             lifetime=lifetime,
         )
+        if self._vicinity is not None:
+            self._vicinity.invited()
+        return invitation
 
     def cut(self, members: frozenset[bytes]) -> None:
         """Testing aid: no links with these members; the empty set heals."""

@@ -18,12 +18,15 @@ class NodeOptions:
     ``host`` is ``""`` for all interfaces. ``port``: ``None`` takes the default or the next free
     one, 0 any, another number exactly that. ``advertise``: ``host:port`` to tell others besides
     (or, if nothing is listened on, instead of) what this machine finds out by itself.
+    ``discover``: find members on the local network, and be found there; ``None`` is yes unless the
+    folder's settings say no.
     """
 
     listen: bool = True
     host: str = ""
     port: int | None = None
     advertise: tuple[str, ...] = ()
+    discover: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def _read(state: StateFolder) -> dict[str, Any]:
         suppress(_Undone),
         store.transaction(),
     ):
-        identity = identity_of(keys, tls, stored_name(store))
+        identity = identity_of(keys, tls, stored_name(store, keys))
         peer = Peer(store, identity, rng=random.Random(0), entropy=secrets.token_bytes)
         status = peer.status()
         raise _Undone

@@ -1,6 +1,8 @@
 """Serving content: chunks read off the disk in worker threads, paced by what each link takes.
 
 Each link that asks has its own task and its own bound, so a slow one costs the others nothing.
+What is not where the peer said (it reached its place in the folder meanwhile, say) is the peer's to
+find again.
 """
 
 from __future__ import annotations
@@ -11,11 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from meerkat.core.effects import ServeChunks
-from meerkat.core.events import LinkId
+from meerkat.core.events import ChunksUnread, LinkId
 from meerkat.core.files import Location
 from meerkat.core.ids import ContentHash
-from meerkat.core.messages import NoChunks
-from meerkat.core.wire import encode, encode_chunks
+from meerkat.core.wire import encode_chunks
 from meerkat.transport.base import Link
 
 from .links import Links
@@ -25,7 +26,7 @@ from .spawn import Spawn
 __all__ = ["Serving"]
 
 ReadChunk = Callable[[Location, ContentHash], bytes | None]
-Wanted = tuple[ContentHash, Location]
+Wanted = tuple[ContentHash, Location | bytes]
 
 READERS = 4  # threads; more only fight over the disk. guess
 
@@ -35,18 +36,25 @@ class _LinkQueue:
 
     def __init__(self) -> None:
         self.wanted: deque[Wanted] = deque()
+        self.held_bytes = 0  # chunks that we keep in memory for it
 
 
 class Serving:
     """Carries out ``ServeChunks``."""
 
     def __init__(
-        self, spawn: Spawn, links: Links, read_chunk: ReadChunk, config: NodeConfig
+        self,
+        spawn: Spawn,
+        links: Links,
+        read_chunk: ReadChunk,
+        config: NodeConfig,
+        unread: Callable[[ChunksUnread], None],
     ) -> None:
         self._spawn = spawn
         self._links = links
         self._read_chunk = read_chunk
         self._config = config
+        self._unread = unread
         self._queues: dict[LinkId, _LinkQueue] = {}
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="meerkat-serve")
 
@@ -59,10 +67,25 @@ class Serving:
         if queue is None:
             queue = self._queues[effect.link] = _LinkQueue()
             self._spawn(lambda: self._serve(effect.link, link, queue))
-        queue.wanted.extend(effect.chunks)
+        self._enqueue(effect, queue)
         if len(queue.wanted) > self._config.serve_queue_chunks:
             self._links.close(effect.link, "flood")
             queue.wanted.clear()
+
+    def _enqueue(self, effect: ServeChunks, queue: _LinkQueue) -> None:
+        refused: list[Wanted] = []
+        for chunk, place in effect.chunks:
+            if isinstance(place, bytes):
+                if (
+                    queue.held_bytes
+                    and queue.held_bytes + len(place) > self._config.serve_queue_bytes
+                ):
+                    refused.append((chunk, place))  # once it is on the disk, we need not hold it
+                    continue
+                queue.held_bytes += len(place)
+            queue.wanted.append((chunk, place))
+        if refused:
+            self._unread(ChunksUnread(effect.link, tuple(refused)))
 
     def close(self) -> None:
         """Let the threads end."""
@@ -72,34 +95,39 @@ class Serving:
         loop = asyncio.get_running_loop()
         try:
             while queue.wanted and number in self._links:
-                batch = self._next_batch(queue.wanted)
+                batch = self._next_batch(queue)
                 frames, missing = await loop.run_in_executor(self._threads, self._read, batch)
                 if missing:
-                    self._send_missing(link, missing)
+                    self._unread(ChunksUnread(number, tuple(missing)))
                 for frame in frames:
                     await self._wait_room(number, link, len(frame))
                     link.send_bulk(frame)
         finally:
             del self._queues[number]
 
-    def _next_batch(self, wanted: deque[Wanted]) -> list[Wanted]:
-        batch: list[Wanted] = []
+    def _next_batch(self, queue: _LinkQueue) -> list[Wanted]:
+        wanted, batch = queue.wanted, list[Wanted]()
         size = 0
-        while wanted and (not batch or size + wanted[0][1].length <= self._config.serve_read_bytes):
+        while wanted:
+            _, place = wanted[0]
+            held = len(place) if isinstance(place, bytes) else 0
+            size += held if isinstance(place, bytes) else place.length
+            if batch and size > self._config.serve_read_bytes:
+                break
             batch.append(wanted.popleft())
-            size += batch[-1][1].length
+            queue.held_bytes -= held
         return batch
 
-    def _read(self, batch: list[Wanted]) -> tuple[list[bytes], list[ContentHash]]:
+    def _read(self, batch: list[Wanted]) -> tuple[list[bytes], list[Wanted]]:
         """In a worker thread: bulk frames, and what could not be read."""
         frames: list[bytes] = []
-        missing: list[ContentHash] = []
+        missing: list[Wanted] = []
         gathered: list[tuple[ContentHash, bytes]] = []
         size = 0
-        for chunk, location in batch:
-            data = self._read_chunk(location, chunk)
+        for chunk, place in batch:
+            data = place if isinstance(place, bytes) else self._read_chunk(place, chunk)
             if data is None:
-                missing.append(chunk)
+                missing.append((chunk, place))
                 continue
             if gathered and size + len(data) > self._config.serve_frame_bytes:
                 frames.append(encode_chunks(gathered))
@@ -109,9 +137,6 @@ class Serving:
         if gathered:
             frames.append(encode_chunks(gathered))
         return frames, missing
-
-    def _send_missing(self, link: Link, missing: list[ContentHash]) -> None:
-        link.send(encode(NoChunks(tuple(bytes(chunk) for chunk in missing))))
 
     async def _wait_room(self, number: LinkId, link: Link, size: int) -> None:
         """Return when the stream has taken enough. The transport tells nobody, so we look."""

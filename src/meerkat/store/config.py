@@ -22,6 +22,7 @@ class FolderConfig:
     name: str | None = None  # how others see this member
     listen: str | None = None  # HOST or HOST:PORT to listen on, unless the command line says
     port: int | None = None  # port to listen on, unless the command line says
+    discover: bool | None = None  # find members on the local network, and be found there
     ignore: tuple[str, ...] = ()  # patterns of files that are not shared, as in .gitignore
     unknown: tuple[str, ...] = ()  # settings in the file that meerkat does not know: tell people
 
@@ -65,5 +66,6 @@ _CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
     "name": (_is_text, "a name"),
     "listen": (_is_text, "an address"),
     "port": (_is_port, "a number from 0 to 65535"),
+    "discover": (lambda value: isinstance(value, bool), "true or false"),
     "ignore": (_is_patterns, "a list of patterns"),
 }

@@ -311,6 +311,10 @@ class MemoryFolder:
 
     def read(self, location: Location, expected: ContentHash) -> bytes | None:
         """A chunk from a file, if it is still there."""
+        if location.blob is not None:
+            part = self._incoming.get(location.blob)
+            pieces = part.parts.values() if part is not None else ()
+            return next((data for data in pieces if ContentHash.of(data) == expected), None)
         node = self.nodes.get(location.path)
         if node is None or node.kind is not Kind.FILE:
             return None

@@ -35,6 +35,7 @@ from meerkat.core.effects import (
 from meerkat.core.events import (
     BulkReceived,
     ChunksStored,
+    ChunksUnread,
     DialFailed,
     Event,
     FilesObserved,
@@ -51,7 +52,6 @@ from meerkat.core.events import (
 )
 from meerkat.core.files import Job, JobResult, PrepareResult
 from meerkat.core.ids import ContentHash, PoolId
-from meerkat.core.messages import NoChunks
 from meerkat.core.packing import pack
 from meerkat.core.peer import Peer, PeerConfig
 from meerkat.core.ports import Table
@@ -63,6 +63,7 @@ from meerkat.testing.memory_store import MemoryStore
 __all__ = ["SimulatedPeer", "Simulator"]
 
 WALL = 1_790_000_000.0  # s since the epoch at virtual time 0
+NEXT = 1e-9  # s between two frames of one link: what comes at one instant comes in any order
 LOCAL_DELAY = 0.002  # s, a job or an observation; a guess of a disk's order
 
 
@@ -93,6 +94,7 @@ class SimulatedPeer:
     dialable: bool = True
     watched: bool = False  # did the peer ask for the folder to be looked at?
     jobs_until: float = 0.0
+    upload_until: float = 0.0
     jobs: list[tuple[Job, ...]] = field(default_factory=list)  # under way, oldest first
 
     @property
@@ -113,10 +115,12 @@ class Simulator:
         self.peers: list[SimulatedPeer] = []
         self.pool: PoolId | None = None
         self.event_count = 0
+        self.upload = 0.0  # bytes/s of content that a peer can send; 0: any number
         self._config = config
         self._heap: list[tuple[float, int, int, int, Callable[[], None]]] = []
         self._count = 0
         self._groups: dict[int, int] | None = None
+        self._severed: set[frozenset[int]] = set()  # pairs that cannot reach each other
         self._trace = hashlib.sha256()
         self._answers: dict[int, AnswerKnock] = {}
         self._invitations: dict[int, InvitationMade] = {}
@@ -219,6 +223,18 @@ class Simulator:
     def partition(self, *groups: Sequence[SimulatedPeer]) -> None:
         """Only peers of one group reach each other."""
         self._groups = {one.index: n for n, group in enumerate(groups) for one in group}
+        self._cut_unreachable()
+
+    def sever(self, one: SimulatedPeer, other: SimulatedPeer) -> None:
+        """These two cannot reach each other, until they ``join_again`` or all is mended."""
+        self._severed.add(frozenset((one.index, other.index)))
+        self._cut_unreachable()
+
+    def join_again(self, one: SimulatedPeer, other: SimulatedPeer) -> None:
+        """These two reach each other again."""
+        self._severed.discard(frozenset((one.index, other.index)))
+
+    def _cut_unreachable(self) -> None:
         for one in self.peers:
             for wire_ in list(one.wires.values()):
                 (a, _), (b, _) = wire_.ends
@@ -228,6 +244,7 @@ class Simulator:
     def mend(self) -> None:
         """Everyone reaches everyone again."""
         self._groups = None
+        self._severed.clear()
 
     def heal(self) -> None:
         """Everyone runs and reaches everyone, and no message is lost any more."""
@@ -237,6 +254,8 @@ class Simulator:
             self.restart(one)
 
     def _reaches(self, a: int, b: int) -> bool:
+        if frozenset((a, b)) in self._severed:
+            return False
         return self._groups is None or self._groups.get(a) == self._groups.get(b)
 
     def _cut(self, one: _Wire, reason: str, but: int | None = None) -> None:
@@ -448,7 +467,7 @@ class Simulator:
         for _ in range(copies):
             when = self.now + self._delay()
             if self.rng.random() >= faults.reorder:
-                when = max(when, found.last.get(other, 0.0))
+                when = max(when, found.last.get(other, 0.0) + NEXT)
                 found.last[other] = when
 
             def arrive() -> None:
@@ -458,12 +477,19 @@ class Simulator:
             self._at(when, arrive)
 
     def _serve(self, one: SimulatedPeer, effect: ServeChunks) -> None:
-        for chunk, location in effect.chunks:
-            data = one.folder.read(location, chunk)
+        for chunk, place in effect.chunks:
+            data = place if isinstance(place, bytes) else one.folder.read(place, chunk)
             if data is None:
-                self._perform(one, Send(effect.link, NoChunks((bytes(chunk),))))
+                self._later(one, LOCAL_DELAY, ChunksUnread(effect.link, ((chunk, place),)))
             else:
-                self._carry(one, effect.link, _arrival(chunk, data))
+                self._upload(one, effect.link, chunk, data)
+
+    def _upload(self, one: SimulatedPeer, link: LinkId, chunk: ContentHash, data: bytes) -> None:
+        if not self.upload:
+            self._carry(one, link, _arrival(chunk, data))
+            return
+        one.upload_until = max(one.upload_until, self.now) + len(data) / self.upload
+        self._at(one.upload_until, lambda: self._carry(one, link, _arrival(chunk, data)))
 
 
 def _arrival(chunk: ContentHash, data: bytes) -> Callable[[LinkId], Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from meerkat.core.effects import CloseLink, Send
+from meerkat.core.effects import CloseLink, Send, StartTimer
 from meerkat.core.events import LinkId, LinkUp, TimerExpired
 from meerkat.testing.faults import Faults
 from meerkat.testing.simulator import WALL, SimulatedPeer, Simulator
@@ -15,7 +15,7 @@ def link_ends(simulator: Simulator) -> list[tuple[int, int]]:
     found = []
     for one in simulator.peers:
         assert one.peer is not None
-        for link in one.peer._mesh.linked:
+        for link in one.peer._network.linked:
             ends = {index for index, _ in one.wires[link.id].ends}
             found.append((one.index, (ends - {one.index}).pop()))
     return sorted(found)
@@ -92,18 +92,11 @@ def test_a_new_author_of_someone_known_only_by_introduction_is_let_in():
     simulator.partition([alice], [bob])
     assert alice.peer is not None
     with alice.store.transaction():
-        alice.peer._renew(WALL)
+        alice.peer._renew(simulator.now, WALL)
     simulator.mend()
     simulator.run(15)
 
     assert link_ends(simulator) == everyone(2)
-
-
-def _hello_timer(simulator: Simulator, one: SimulatedPeer, now: float) -> list[LinkId]:
-    assert one.peer is not None
-    with one.store.transaction():
-        effects = one.peer.handle(TimerExpired("hello"), now=now, wall=WALL)
-    return [effect.link for effect in effects if isinstance(effect, CloseLink)]
 
 
 def test_who_does_not_say_hello_is_shown_out():
@@ -116,7 +109,15 @@ def test_who_does_not_say_hello_is_shown_out():
         event = LinkUp(link, one.identity.member, "sim:9", outbound=False)
         with one.store.transaction():
             effects = one.peer.handle(event, now=since, wall=WALL)
-        assert any(isinstance(effect, Send) for effect in effects)
+        assert not any(isinstance(effect, Send) for effect in effects), "who dials speaks first"
+        (timer,) = [e for e in effects if isinstance(e, StartTimer) and e.name == "overlay"]
 
-        assert _hello_timer(simulator, one, since + 1) == []
-        assert _hello_timer(simulator, one, since + 5.0 - 1e-9) == [link]
+        assert _rings(one, timer.name, since + 1) == []
+        assert _rings(one, timer.name, since + 5.0 - 1e-9) == [link]
+
+
+def _rings(one: SimulatedPeer, name: str, now: float) -> list[LinkId]:
+    assert one.peer is not None
+    with one.store.transaction():
+        effects = one.peer.handle(TimerExpired(name), now=now, wall=WALL)
+    return [effect.link for effect in effects if isinstance(effect, CloseLink)]

@@ -1,0 +1,65 @@
+"""Where the chunks are that others ask for: in the folder, or on their way into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .chunks import Chunk
+from .disk import Disk
+from .files import Location
+from .ids import ContentHash
+from .ports import Store, Table
+
+__all__ = ["Place", "Shelf"]
+
+Place = Location | bytes
+"""Where to read a chunk, or the chunk itself, if it is still in memory only."""
+
+
+class Shelf:
+    """Finds chunks. Whoever reads them checks that they are what they were."""
+
+    def __init__(self, store: Store, disk: Disk) -> None:
+        self._store, self._disk = store, disk
+        # chunk -> blob -> its place in the blob that is being put together
+        self._arrived: dict[ContentHash, dict[ContentHash, Place]] = {}
+
+    def index(self, contents: Iterable[tuple[bytes, Sequence[Chunk]]]) -> None:
+        """These versions stand in the folder now; note where their chunks are."""
+        items: list[tuple[bytes, bytes]] = []
+        for version, chunks in contents:
+            offset = 0
+            for chunk in chunks:
+                place = offset.to_bytes(8, "big") + chunk.length.to_bytes(4, "big")
+                items.append((chunk.hash + version, place))
+                offset += chunk.length
+        if items:
+            self._store.put_many(Table.CHUNK, items)
+
+    def arrived(self, blob: ContentHash, chunk: ContentHash, place: Place) -> None:
+        """A chunk of a blob that does not stand in the folder yet."""
+        self._arrived.setdefault(chunk, {})[blob] = place
+
+    def forget(self, blob: ContentHash, chunks: Iterable[Chunk]) -> None:
+        """The blob reached the folder, or was given up."""
+        for chunk in chunks:
+            places = self._arrived.get(chunk.hash)
+            if places is not None:
+                places.pop(blob, None)
+                if not places:
+                    del self._arrived[chunk.hash]
+
+    def locate(self, chunk: ContentHash) -> Place | None:
+        """Where a chunk should be."""
+        places = self._arrived.get(chunk)
+        return next(iter(places.values())) if places else self.in_folder(chunk)
+
+    def in_folder(self, chunk: ContentHash) -> Location | None:
+        """Where a chunk should be in the folder."""
+        for key, value in list(self._store.scan(Table.CHUNK, chunk)):
+            places = self._disk.places_of(key[ContentHash.SIZE :])
+            if places:
+                offset, length = int.from_bytes(value[:8], "big"), int.from_bytes(value[8:], "big")
+                return Location(places[0], offset, length)
+            self._store.delete(Table.CHUNK, key)  # indexed again should it come back
+        return None

@@ -1,0 +1,119 @@
+"""The folder's side of a peer: what the disk shows becomes operations, what the pool has becomes
+jobs for the disk.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from .actions import EditText
+from .blobs import Blobs
+from .disk import Disk
+from .effects import Effect, Perform, ReportFile, StartTimer
+from .events import ChunksStored, FilesObserved, JobsDone, TextEdited
+from .files import Observed, PrepareResult
+from .holdings import index_placed
+from .local import LocalChanges
+from .peer_config import PeerConfig
+from .planner import Planner
+from .ports import Store
+from .replica import Replica
+from .status import Problem
+
+__all__ = ["Workspace"]
+
+SOONEST = 0.01  # s, between two looks at what could not be written; a guess against spinning
+
+
+class Workspace:
+    """Local changes, the plan for the disk, and the contents that go with it."""
+
+    def __init__(self, store: Store, replica: Replica, config: PeerConfig, rng: Random) -> None:
+        self._replica = replica
+        self.disk = Disk(store)
+        self.blobs = Blobs(store, self.disk, config.blobs, rng)
+        bases: dict[bytes, str] = {}
+        self._planner = Planner(replica, self.disk, self.blobs, bases, config.planner)
+        self._local = LocalChanges(replica, self.disk, bases, may_be_old=not config.trust_store)
+        self._scanned = False  # has the folder been looked at, once?
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def known_files(self) -> dict[str, Observed]:
+        """What the folder held when it was last seen."""
+        return dict(self.disk.known())
+
+    @property
+    def settled(self) -> bool:
+        """Whether the disk holds all that the pool has, as far as it is here."""
+        return self._scanned and self._planner.settled
+
+    @property
+    def pending_count(self) -> int:
+        """Paths that the disk does not hold yet as the pool has them."""
+        return self._planner.pending_count
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What could not be written, and why."""
+        return tuple(self._planner.problems[one] for one in sorted(self._planner.problems))
+
+    # -- what happens ----------------------------------------------------------------------
+
+    def started(self) -> None:
+        """Compare everything."""
+        self._planner.look_at_all()
+
+    def observe(self, event: FilesObserved, wall: float) -> list[Effect]:
+        """The folder changed: our own operations follow from it."""
+        self._local.observe(event, wall)
+        paths = [seen.path for seen in event.seen] + list(event.gone)
+        for path in paths + [one for pair in event.moved for one in pair]:
+            self._planner.look_again(path)
+        self._scanned = self._scanned or event.scan_complete
+        unread: list[Effect] = [ReportFile(path) for path in sorted(self._local.unread)]
+        self._local.unread.clear()
+        return unread
+
+    def on_jobs(self, event: JobsDone, now: float) -> None:
+        """The disk did what we asked, or could not."""
+        for result in event.results:
+            if isinstance(result, PrepareResult):
+                self.blobs.on_prepared(result)
+            else:
+                self._planner.done(result, now)
+
+    def on_stored(self, event: ChunksStored) -> None:
+        """Chunks reached the incoming area."""
+        self.blobs.on_stored(event.blob, event.stored, event.failed)
+
+    def type(self, event: TextEdited, wall: float) -> None:
+        """Our own editors. Positions are checked; what does not fit is refused whole."""
+        _, version = self._replica.tree.find(event.file, event.version)
+        if version is not None and version.kind == "text" and version.live:
+            self._replica.before_edit(version)
+            updates = self._replica.texts.edit(version, event.edits)
+            self._replica.write(
+                [EditText(event.file, version.id, update) for update in updates], wall
+            )
+
+    # -- deciding --------------------------------------------------------------------------
+
+    def evaluate(self, now: float) -> list[Effect]:
+        """What the disk should do next."""
+        for source in (self._replica.view.changed, self._local.dirty, self.blobs.dirty):
+            self._planner.dirty |= source
+            source.clear()
+        effects: list[Effect] = []
+        jobs = self._planner.plan(now)
+        if jobs:
+            effects.append(Perform(tuple(jobs)))
+        due = self._planner.next_due()
+        if due is not None:
+            effects.append(StartTimer("retry", max(due - now, SOONEST)))
+        index_placed(self._replica, self.disk, self.blobs)
+        return [*effects, *self.blobs.evaluate(now)]
+
+    def flush(self) -> None:
+        """Bring the store up to date; call before the transaction ends."""
+        self.disk.flush()
