@@ -45,7 +45,7 @@ class Talker:
         opened = party.store.operation(party.author, 1)
         assert seed is not None
         assert opened is not None
-        self.gate = RosterGate(party.replica.roster, SigningKey(seed), opened, party.identity.name)
+        self.gate = RosterGate(party.replica.roster, SigningKey(seed), opened)
         rng = Random(party.author)
         seal, open_ = sealer(rng.randbytes), opener(party.identity.key.seed)
         config = CourierConfig()

@@ -844,7 +844,7 @@ def test_everyone_leaves_and_comes_back_from_what_it_remembers():
 def test_one_seed_is_one_history():
     def history(seed: int) -> tuple[object, ...]:
         net = Net(seed)
-        net.grow(29, 20.0)
+        net.grow(14, 20.0)
         net.run(net.now + 20)
         return (net._count, sorted(net.sent.items()), net.degrees())
 
@@ -871,7 +871,7 @@ def test_configuration_is_a_plain_value():
 
 def test_own_links_follow_the_sampler_while_it_converges():
     net = Net(8)
-    net.grow(79, 40.0)
+    net.grow(49, 40.0)
     net.run(net.now + 20)
 
     def chosen() -> float:
@@ -884,7 +884,7 @@ def test_own_links_follow_the_sampler_while_it_converges():
         return good / own
 
     before, degree = chosen(), statistics.mean(net.degrees())
-    net.run(net.now + 240)
+    net.run(net.now + 200)
 
     assert chosen() > before + 0.1
     assert abs(statistics.mean(net.degrees()) - degree) < 2

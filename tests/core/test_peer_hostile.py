@@ -149,7 +149,7 @@ def sizes(one: SimulatedPeer) -> dict[str, int]:
     """How much a peer keeps of what others say."""
     peer = one.peer
     assert peer is not None
-    network, space = peer._network, peer._workspace
+    network, space = peer._network, peer._folder
     return {
         "links": len(network.overlay.links),
         "walks": network.overlay.degree,
@@ -180,11 +180,18 @@ def test_nothing_that_is_sent_raises_or_stays(simulation_seed):
     assert villain.alice.folder.files()["a.txt"] == b"one\n"
 
 
-def test_contacts_that_nobody_signed_fill_nothing_and_cost_the_link():
+def test_contacts_of_strangers_fill_nothing():
     villain = Villain(0)
     before = sizes(villain.alice)
     for _ in range(10):
         villain.send(Contacts(tuple(villain.contact() for _ in range(24))))
+
+    assert sizes(villain.alice)["rows"] == before["rows"]
+
+
+def test_whoever_vouches_for_forged_contacts_is_shown_out():
+    villain = Villain(0)
+    before = sizes(villain.alice)
     assert villain.bob.peer is not None
     bob = bytes(villain.bob.peer.author)
     forged = Contact(bob, ("sim:7",), True, int(WALL + 60) * 1000, bytes(64))

@@ -6,10 +6,10 @@ file, since starting it takes longer than most of the faults; each test leaves i
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -37,11 +37,10 @@ BUSY = 0.6  # of a core: what a storm of dials would exceed by far
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[RealPool]:
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPool]:
     place = tmp_path_factory.mktemp("pool")
-    prefix = f"mk{worker_id.removeprefix('gw').removesuffix('aster')}"
     try:
-        with real_pool(place, prefix, PEERS + 1) as made:
+        with real_pool(place, f"mk{os.getpid()}x", PEERS + 1) as made:
             made.found(PEERS)
             yield made
     except subprocess.CalledProcessError as error:

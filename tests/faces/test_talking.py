@@ -239,7 +239,8 @@ def test_two_pools_without_a_loop_in_one_program(peer: MakePeer):
 
     with meerkat_sync(alice) as ours, meerkat_sync(bob) as theirs:
         assert (ours.serving, theirs.serving) == (False, True)
-        wait_for(lambda: bool(ours.status()["peers"]), "they are linked again", within=SOON)
+        for one in (ours, theirs):
+            wait_for(lambda one=one: bool(one.status()["peers"]), "linked again", within=SOON)  # type: ignore[misc]
         messages = ours.messages(within=SOON)
         theirs.publish(b"from bob")
         assert next(messages) == meerkat_api.Message("bob", theirs.status()["member"], b"from bob")

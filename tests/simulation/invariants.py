@@ -11,7 +11,7 @@ from tests.simulation.users import Users
 SETTLE_LIMIT = 60.0  # virtual s
 QUIET = 21.0  # virtual s watched for storms: two beats
 RECONNECTS = 60  # events of links that find each other again after a restart
-QUIET_EVENTS = 24  # per pair of peers in that time: beats, presences, contacts and their timers
+QUIET_EVENTS = 30  # per pair of peers in that time: beats, presences, contacts and their timers
 
 
 def check_all(simulator: Simulator, users: Users, *, doubled: bool = False) -> None:
@@ -37,10 +37,10 @@ def _why(simulator: Simulator) -> list[str]:
         peer = one.peer
         if peer is None:
             continue
-        planner = peer._planner
+        planner = peer._folder._planner
         found.append(
             f"{one.name}: in_sync={peer.in_sync} links={len(peer._network.linked)} "
-            f"heads={peer._log.heads} pending={peer._log.pending()} scanned={peer._scanned} "
+            f"heads={peer._log.heads} pending={peer._log.pending()} scanned={peer._folder._scanned} "
             f"dirty={sorted(planner.dirty)} blocked={sorted(planner._blocked)} "
             f"busy={sorted(planner._busy)} later={planner._later} open={list(peer._blobs._open)}"
         )

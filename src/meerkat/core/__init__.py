@@ -33,7 +33,7 @@ Read in this order:
 - ``talk``, ``talk_table``   what people say: lines, letters, names
 - ``presence``    who is here: the picture of the network
 - ``network``     all that is not about operations and files, in one place
-- ``workspace``   all that is about the folder
+- ``folder_side``   all that is about the folder
 - ``door``, ``reception``   invitations and knocks
 - ``events``, ``effects``, ``peer``   the one way in and out; ``peer_config`` its numbers
 """

@@ -4,6 +4,9 @@ Overlay, 5.3: a broadcast is new iff it is beyond what was heard of its author's
 pushed on eager links at once and announced on lazy ones; a duplicate prunes its link; what was
 announced and does not come is grafted. What a broadcast says is not decided here.
 
+Unlike the paper there is no optimisation of the tree: with many senders none is short for all and
+it never came to rest (RMR 0.23 instead of 0.02), with one sender it won 10 % (measured, N = 1000).
+
 Everything kept is bounded: authors, broadcasts, announcements, and what one link may ask for.
 """
 
@@ -326,7 +329,6 @@ class Gossip:
             self._links[link].misses = 0
             if link not in awaited.asked:
                 self._trees.observe(now - awaited.since)
-                effects += self._trees.shorten(author, link, awaited.first, now - awaited.since, now)
         large = len(broadcast.payload) > self._config.large_bytes
         self._trees.watch(author, now, large=large)
         if message.hops == 0 and self._trees.beside(author, link):

@@ -216,9 +216,7 @@ class Network:
             case _:
                 return self.overlay.on_message(link, message, now, wall)
 
-    def on_stranger(
-        self, link: LinkId, message: Message, now: float, wall: float
-    ) -> list[Effect]:
+    def on_stranger(self, link: LinkId, message: Message, now: float, wall: float) -> list[Effect]:
         """Somebody speaks on a connection that both sides have not agreed on."""
         if isinstance(message, Contacts):  # what a refusal brings with it
             return self.overlay.on_message(link, message, now, wall)

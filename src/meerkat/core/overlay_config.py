@@ -39,6 +39,10 @@ class OverlayConfig:
     warm: int = 6
     ttl: int = 24
     walk_retry: float = 3.0
+    """s until a walk that nobody answered is given up."""
+    walk_pace: float = 1.0
+    """Between walks while links are lacking; doubled up to ``walk_retry_max`` as long as nothing
+    changes (guess)."""
     walk_retry_max: float = 60.0
     path_time: float = 30.0
     """The way back of a JOIN_REQ is kept for so long."""
@@ -52,7 +56,6 @@ class OverlayConfig:
     50 for each origin, which a forwarder cannot tell)."""
     flood_excess: int = 2000
     """Walks beyond the rate until the link is closed (guess)."""
-    offers_max: int = 64
 
     # -- dialling
     redial_first: float = 0.1

@@ -38,6 +38,7 @@ from .events import (
     TimerExpired,
 )
 from .files import Observed
+from .folder_side import FolderSide
 from .ids import AuthorId, MemberId, PoolId
 from .messages import (
     Beat,
@@ -66,7 +67,6 @@ from .signing import SigningKey
 from .status import ChatLine, NetworkPicture, Status
 from .sync import Sync
 from .talk import Talk
-from .workspace import Workspace
 
 __all__ = ["Peer", "PeerConfig"]
 
@@ -98,8 +98,8 @@ class Peer:
         self._roster = Roster(store, pool)
         self._replica = Replica(store, self._roster, key, config.replica)
         self._log = self._replica.log
-        self._workspace = Workspace(store, self._replica, config, rng)
-        self._blobs = self._workspace.blobs
+        self._folder = FolderSide(store, self._replica, config, rng)
+        self._blobs = self._folder.blobs
         self._gate = RosterGate(self._roster, key, opened)
         seal, open_ = sealer(entropy), opener(identity.key.seed)
         self._network = Network(
@@ -134,13 +134,13 @@ class Peer:
 
     def known_files(self) -> dict[str, Observed]:
         """What the folder held when it was last seen."""
-        return self._workspace.known_files()
+        return self._folder.known_files()
 
     @property
     def in_sync(self) -> bool:
         """With every linked peer, and the disk holds it all."""
         return (
-            self._workspace.settled
+            self._folder.settled
             and not self._log.pending()
             and all(self._sync.has_all(link.id) for link in self._network.linked)
         )
@@ -167,13 +167,14 @@ class Peer:
 
     def status(self) -> Status:
         """Everything at this moment, for people."""
+        record = self._roster.members.get(self._identity.member)
         return report(
             self._replica,
             self._network.linked,
             self._sync,
-            self._workspace,
+            self._folder,
             Standing(
-                name=self._roster.name_of(self.author),
+                name=record.name if record is not None else self._identity.name,
                 pool_name=self._reception.pool_name,
                 in_sync=self.in_sync,
                 now=self._now,
@@ -197,7 +198,7 @@ class Peer:
             effects.append(StartTimer("apply", 0.0))
         effects += self._converse(now, wall)
         effects += self._evaluate(now, wall)
-        self._workspace.flush()
+        self._folder.flush()
         self._replica.flush()
         return effects
 
@@ -237,7 +238,7 @@ class Peer:
     def _on_started(self, event: Started) -> list[Effect]:
         self._network.started(event.wall)
         self._talk.started()
-        self._workspace.started()
+        self._folder.started()
         effects: list[Effect] = [StartTimer("beat", self._config.sync.beat)]
         if self._store.get(Table.META, b"joining") is not None:
             return [*effects, StartTimer("first sync", self._config.first_sync_timeout)]
@@ -393,10 +394,10 @@ class Peer:
         wall: float,
     ) -> list[Effect]:
         if isinstance(event, JobsDone):
-            self._workspace.on_jobs(event, now)
+            self._folder.on_jobs(event, now)
             return []
         if isinstance(event, ChunksStored):
-            self._workspace.on_stored(event)
+            self._folder.on_stored(event)
             return []
         if isinstance(event, TextEdited) or event.seen or event.gone or event.moved:
             effects = self._sure(now, wall)
@@ -404,9 +405,9 @@ class Peer:
             effects = []
         before = self._log.heads[self.author]
         if isinstance(event, TextEdited):
-            self._workspace.type(event, wall)
+            self._folder.type(event, wall)
         else:
-            effects += self._workspace.observe(event, wall)
+            effects += self._folder.observe(event, wall)
         return [*effects, *self._push_own(before, now)]
 
     def _on_knock(self, event: Knocked, now: float, wall: float) -> list[Effect]:
@@ -452,7 +453,7 @@ class Peer:
             effects.append(Trust(self._roster.certificates()))
         effects += self._network.evaluate(now, wall)
         effects += self._sync.evaluate(now)
-        effects += self._workspace.evaluate(now)
+        effects += self._folder.evaluate(now)
         return [*effects, *self._milestones()]
 
     def _has_pool(self) -> bool:

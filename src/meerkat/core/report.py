@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .folder_side import FolderSide
 from .ids import AuthorId
 from .neighbors import Neighbor
 from .replica import Replica
 from .status import Conflict, MemberStatus, PeerStatus, Problem, Status
 from .sync import Sync
-from .workspace import Workspace
 
 __all__ = ["Standing", "report"]
 
@@ -33,7 +33,7 @@ def report(
     replica: Replica,
     neighbors: list[Neighbor],
     sync: Sync,
-    workspace: Workspace,
+    folder: FolderSide,
     standing: Standing,
 ) -> Status:
     """Everything at this moment."""
@@ -49,9 +49,9 @@ def report(
         heads={author.hex(): sequence for author, sequence in log.heads.items()},
         files=len(view.files),
         folders=view.folder_count,
-        content_bytes=workspace.disk.content_bytes,
+        content_bytes=folder.disk.content_bytes,
         in_sync=standing.in_sync,
-        pending_files=workspace.pending_count,
+        pending_files=folder.pending_count,
         peers=tuple(_peer(replica, sync, link, standing.now) for link in neighbors),
         members=tuple(
             MemberStatus(
@@ -59,10 +59,10 @@ def report(
             )
             for member, record in sorted(roster.members.items())
         ),
-        transfers=tuple(workspace.blobs.transfers),
+        transfers=tuple(folder.blobs.transfers),
         conflicts=tuple(_conflicts(replica)),
         problems=(
-            *workspace.problems,
+            *folder.problems,
             *(
                 Problem("", _FORKED.format(name=roster.name_of(author)))
                 for author in sorted(log.frozen)

@@ -61,7 +61,7 @@ class Seeker:
         self._tries = Bucket(config.tries_rate, config.tries_burst)
         self._turn = self._tried = 0
         self._walk_at = 0.0
-        self._walk_delay = config.walk_retry
+        self._walk_delay = config.walk_pace
         self._own_at = 0.0
         self._refresh_at = 0.0
         self._probe_at = 0.0
@@ -97,7 +97,7 @@ class Seeker:
 
     def changed(self) -> None:
         """Links or contacts are new: walks may find something again."""
-        self._walk_delay, self._walk_at = self._config.walk_retry, 0.0
+        self._walk_delay, self._walk_at = self._config.walk_pace, 0.0
 
     def curious(self, now: float) -> bool:
         """Whether a new contact is of use at once."""
@@ -245,13 +245,18 @@ class Seeker:
             walks = config.walks_min - self.won - self._walks.open_count
             if own <= 0 and walks <= 0 and neighbors.own >= config.own_min:
                 self._settle(now)
+            if own > 0 and walks <= 0 and missing > 0 and self._walks_turn(now):
+                walks = 1  # what we know of is dead or full: somebody else may know better
             return own, walks, missing
         if missing <= 0:
             return 0, 0, missing
         if few:
             return config.dials_max - self._attempts.seeking, 0, missing
+        return (0, missing, missing) if self._walks_turn(now) else (missing, 0, missing)
+
+    def _walks_turn(self, now: float) -> bool:
         self._tried += 1
-        return (0, missing, missing) if self._tried % WALK_SHARE == 0 else (missing, 0, missing)
+        return self._tried % WALK_SHARE == 0 and self._may_walk(now)
 
     def _settle(self, now: float) -> None:
         self._fresh_until = now

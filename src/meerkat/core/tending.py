@@ -108,7 +108,8 @@ class Tending:
             return [self._ground.close(link, "enough")] if done else []
         if now - link.linked_at < config.guest_time - ROUNDING:
             return []
-        if link.degree < config.guest_links_min:
+        room = link.dialable or self._neighbors.clients < config.clients_max
+        if link.degree < config.guest_links_min and room:
             link.kind = Kind.INBOUND if link.dialable else Kind.CLIENT
             self._neighbors.recount()
             return []

@@ -45,9 +45,6 @@ class TreesConfig:
     """That time, as long as nothing was observed: 300 ms, which did well (overlay.md, 2)."""
     spread_weight: float = 1 / 8
     """Of the newest observation (as TCP's for round trips, RFC 6298)."""
-    shorten_from: float = 0.05
-    """A way that is faster by this replaces the one in use, on a busy author's tree: five times
-    what announcements are gathered for (guess; measured below)."""
     prune_again: float = 1.0
     """Between two PRUNEs for one tree on one link: what is under way comes all the same (guess)."""
     distrust_for: float = 600.0
@@ -173,20 +170,6 @@ class Trees:
         """We want an author's news pushed on ``link``: the message that says so."""
         self.on_graft(link, author, now)
         return Graft(bytes(author))
-
-    def shorten(
-        self, author: bytes, source: LinkId, other: LinkId, gain: float, now: float
-    ) -> list[Effect]:
-        """``other`` announced ``gain`` seconds before ``source`` brought it: take that way.
-
-        Plumtree's optimisation, unlike the paper by time and only on the tree of one author: with
-        many senders no tree is short for all, and it never came to rest (measured).
-        """
-        if gain < self._config.shorten_from or author not in self._trees:
-            return []
-        if other not in self._links or other == source or self.distrusted(other, now):
-            return []
-        return [Send(other, self.graft(author, other, now)), *self.duplicate(author, source, now)]
 
     # -- distrust ------------------------------------------------------------------------------
 

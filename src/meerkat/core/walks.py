@@ -301,7 +301,8 @@ class Walks:
             effects = self._host.dial(message.origin, message.request, now)
             return (Outcome.ACCEPTED, effects) if effects else None
         self._clean_offers(now)
-        if len(self._offers) >= self._config.offers_max:
+        promised = self._neighbors.clients + len(self._offers)
+        if promised >= self._config.clients_max:
             return None
         self._offers[message.request] = (origin, now)
         return Outcome.OFFERED, [Send(came, JoinOffer(message.request, self._host.contact()))]

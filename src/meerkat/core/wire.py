@@ -24,7 +24,7 @@ __all__ = [
     "encode_chunks",
 ]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 _LENGTH_BYTES = 4
 MAX_FRAME_BYTES = 1024 * 1024 + 64 * 1024  # one operation or chunk of 1 MiB and its envelope
 

@@ -20,12 +20,12 @@ from .ports import Store
 from .replica import Replica
 from .status import Problem
 
-__all__ = ["Workspace"]
+__all__ = ["FolderSide"]
 
 SOONEST = 0.01  # s, between two looks at what could not be written; a guess against spinning
 
 
-class Workspace:
+class FolderSide:
     """Local changes, the plan for the disk, and the contents that go with it."""
 
     def __init__(self, store: Store, replica: Replica, config: PeerConfig, rng: Random) -> None:
