@@ -94,8 +94,6 @@ class Desk:
             bytes(author),
             b"\0",
             f"n{number}",
-            contact.addresses,
-            (),
             contact,
             intent,
             request,
@@ -103,6 +101,7 @@ class Desk:
             degree,
             beacon,
             b"",
+            (),
             contacts,
         )
 

@@ -25,6 +25,7 @@ from meerkat.core.messages import (
     HaveChunks,
     HaveHeads,
     Hello,
+    Intent,
     JoinHint,
     JoinOffer,
     JoinRequest,
@@ -214,7 +215,9 @@ def test_heads_of_nobody_cannot_fill_memory():
 def test_a_second_hello_changes_nothing():
     """The network may bring one twice."""
     villain = Villain(0)
-    hello = Hello(1, bytes(32), bytes(32), b"x", "bob", (), ())
+    nobody = bytes(32)
+    contact, none = villain.contact(), Intent.NONE
+    hello = Hello(2, nobody, nobody, b"x", "bob", contact, none, b"", b"", 0, None, b"", (), ())
 
     assert not [e for e in villain.send(hello) if isinstance(e, CloseLink)]
     assert villain.peer._network.is_neighbor(villain.link)

@@ -37,10 +37,10 @@ def _why(simulator: Simulator) -> list[str]:
         peer = one.peer
         if peer is None:
             continue
-        planner = peer._folder._planner
+        planner, scanned = peer._folder._planner, peer._folder._scanned
         found.append(
             f"{one.name}: in_sync={peer.in_sync} links={len(peer._network.linked)} "
-            f"heads={peer._log.heads} pending={peer._log.pending()} scanned={peer._folder._scanned} "
+            f"heads={peer._log.heads} pending={peer._log.pending()} scanned={scanned} "
             f"dirty={sorted(planner.dirty)} blocked={sorted(planner._blocked)} "
             f"busy={sorted(planner._busy)} later={planner._later} open={list(peer._blobs._open)}"
         )

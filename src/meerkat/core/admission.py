@@ -93,7 +93,7 @@ class Admission:
 
     def _pass_on(self, hello: Hello, kind: WalkKind, now: float) -> list[Effect]:
         contact = hello.contact
-        if contact is None or not contact.dialable or not hello.proof or not hello.request:
+        if not contact.dialable or not hello.proof or not hello.request:
             return []
         return self._walks.pass_on(contact, hello.request, hello.proof, kind, now)
 

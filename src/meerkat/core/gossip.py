@@ -45,6 +45,8 @@ class GossipConfig:
 
     announce_after: float = 0.01
     """To gather announcements into one message (overlay.md, 5.3)."""
+    announce_idle: float = 2.0
+    """... of presence, which comes again anyway: one announcement a link for many (guess)."""
     cache_bytes: int = 4 * 1024 * 1024
     """Of payloads kept for grafts (guess)."""
     cache_for: float = 60.0
@@ -257,11 +259,13 @@ class Gossip:
     ) -> None:
         """On lazy links, a moment later."""
         entry = (broadcast.author, broadcast.boot, broadcast.sequence, hops)
+        idle = broadcast.kind == BroadcastKind.PRESENCE
+        wait = self._config.announce_idle if idle else self._config.announce_after
         for link in self._trees.lazy(broadcast.author):
             if link not in but and link in self._links:
                 self._announcing.setdefault(link, []).append(entry)
-                if self._announce_at is None:
-                    self._announce_at = now + self._config.announce_after
+                at = now + wait
+                self._announce_at = min(self._announce_at or at, at)
 
     # -- messages ----------------------------------------------------------------------------
 

@@ -62,8 +62,6 @@ class Handshake:
             bytes(self._gate.author),
             opened,
             name,
-            self._ground.listen,
-            heads,
             self._ground.own_contact(),
             intent,
             request,
@@ -71,6 +69,7 @@ class Handshake:
             degree,
             self._beacons.current(now),
             digest,
+            heads,
             tuple(self._ground.some_contacts()),
         )
 
@@ -87,16 +86,13 @@ class Handshake:
             return self._refuse(link, str(refused))
         if author == self._gate.author:
             return self._refuse(link, "myself")
-        contact = hello.contact
-        if contact is not None:
-            belief = judge_contact(self._gate, contact, wall)
-            if contact.author != author or belief is Belief.FORGED:
-                return self._refuse(link, "credentials")
-            if belief is Belief.STRANGER:  # its clock is wrong
-                contact = None
+        belief = judge_contact(self._gate, hello.contact, wall)
+        if hello.contact.author != author or belief is Belief.FORGED:
+            return self._refuse(link, "credentials")
         link.author = author
-        link.contact = contact
-        link.dialable = contact.dialable if contact is not None else bool(hello.listen)
+        # One whose clock is wrong is linked, but its contact is not kept or passed on.
+        link.contact = hello.contact if belief is not Belief.STRANGER else None
+        link.dialable = hello.contact.dialable
         link.degree = hello.degree
         if link.outbound:
             self._book.found(link.address, author, wall)
@@ -189,7 +185,7 @@ class Handshake:
         self._ground.dirty = True
         link.beat_at = now  # the Hello says what a Beat says
         where = [link.address] if link.outbound else []
-        listen = hello.listen if link.contact is None else ()
+        listen = hello.contact.addresses if link.contact is None else ()
         self._book.met(author, link.contact, (*where, *listen), wall)
         if link.contact is not None and link.dialable:
             self._ground.sampler.observe(link.contact)

@@ -121,10 +121,12 @@ class Beacon(Struct, frozen=True, array_like=True):
 
 
 class Hello(Struct, frozen=True, array_like=True, tag=1):
-    """First on every link, from both sides: who I am, where I listen, what I have.
+    """First on every link, from both sides: who I am, where, what I want, what I have.
 
     ``opened`` is the first operation of the author's log: it binds the author to the member that
-    TLS has authenticated. ``heads`` are the sender's command heads.
+    TLS has authenticated. ``request`` and ``proof`` are those of a JOIN_REQ that it answers or may
+    become. ``heads`` are the sender's command heads, if they are few; else ``heads_hash`` says
+    whether there is anything to ask for. ``contacts``: others to try.
     """
 
     version: Annotated[int, Meta(ge=1, le=65_535)]
@@ -132,16 +134,15 @@ class Hello(Struct, frozen=True, array_like=True, tag=1):
     author: Bytes32
     opened: OperationBytes
     name: Annotated[str, Meta(max_length=64)]
-    listen: Annotated[tuple[Address, ...], Meta(max_length=8)]
+    contact: Contact
+    intent: Intent
+    request: Annotated[bytes, Meta(max_length=16)]
+    proof: Annotated[bytes, Meta(max_length=64)]
+    degree: Degree
+    beacon: Beacon | None
+    heads_hash: Annotated[bytes, Meta(max_length=32)]
     heads: Annotated[tuple[HeadEntry, ...], Meta(max_length=MAX_HEADS)]
-    contact: Contact | None = None
-    intent: Intent = Intent.NONE
-    request: Annotated[bytes, Meta(max_length=16)] = b""
-    proof: Annotated[bytes, Meta(max_length=64)] = b""
-    degree: Degree = 0
-    beacon: Beacon | None = None
-    heads_hash: Annotated[bytes, Meta(max_length=32)] = b""
-    contacts: Annotated[tuple[Contact, ...], Meta(max_length=MAX_CONTACTS)] = ()
+    contacts: Annotated[tuple[Contact, ...], Meta(max_length=MAX_CONTACTS)]
 
 
 class HaveHeads(Struct, frozen=True, array_like=True, tag=2):

@@ -276,8 +276,8 @@ class Peer:
         author = link.author if link is not None else None
         self._unlink(event.link)
         was_neighbor, effects = self._network.on_link_down(event, now)
-        if not was_neighbor:
-            return effects
+        if not was_neighbor or (author and self._network.overlay.link_of(author)):
+            return effects  # another link took its place
         name = self._roster.name_of(author) if author else ""
         return [*effects, Notify("peer_lost", {"name": name, "reason": event.reason})]
 

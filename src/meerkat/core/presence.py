@@ -29,8 +29,8 @@ class PresenceConfig:
 
     beat: float = 10.0
     """Between two of ours; 0 is never (guess: a person looks twice)."""
-    beat_each: float = 0.5
-    """... and at least so much for each peer of the pool: at most two a second arrive anywhere."""
+    beat_each: float = 1.0
+    """... and at least so much for each peer of the pool: at most one a second arrives anywhere."""
     settle: float = 1.0
     """After a change of links, so that a burst of them is said once."""
     missed: float = 3.5

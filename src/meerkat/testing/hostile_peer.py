@@ -133,15 +133,15 @@ class GreedyPeer:
             bytes(self._gate.author),
             opened,
             name,
-            self._contact.addresses,
+            self._contact,
+            intent,
+            request,
+            sign_join(self._gate, request) if intent is Intent.JOIN else b"",
+            self._degree,
+            self._beacon,
+            b"",
             (),
-            contact=self._contact,
-            intent=intent,
-            request=request,
-            proof=sign_join(self._gate, request) if intent is Intent.JOIN else b"",
-            degree=self._degree,
-            beacon=self._beacon,
-            contacts=self._named(),
+            self._named(),
         )
 
     def _named(self) -> tuple[Contact, ...]:
