@@ -41,9 +41,9 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "overlay-figures.md"
 WORKERS = os.cpu_count() or 1
 KILLED = (0.1, 0.3, 0.5, 0.8, 0.9, 0.95)
 ABOUT = """\
-Made by `python -m bench.overlay --write` (seeds: {seeds}) with the code that runs in every peer. The
-model is that of the anchors: latency 10-50 ms a pair, a dial costs one round trip more, a dial to
-nobody fails after 500 ms, a death is noticed after 1-3 s, everyone joins through one entry node.
+Made by `python -m bench.overlay --write` (seeds: {seeds}) with the code that runs in every peer.
+The model is that of the anchors: latency 10-50 ms a pair, a dial costs one round trip more, a dial
+to nobody fails after 500 ms, a death is noticed after 1-3 s, everyone joins through one entry node.
 The other columns are the anchors' own simulation of the same cases (5 seeds). {others}."""
 LARGE = 5_000  # peers; from here on only what takes minutes, not hours
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Collection, Iterator
 
@@ -131,14 +132,15 @@ def test_a_silent_wire_is_noticed_by_both_and_dialled_again(pool: RealPool, five
 
 def test_a_flapping_wire_brings_no_storm(pool: RealPool, five: list[RealPeer]):
     one, *others = five
+    pause = threading.Event()
     began, spent = time.monotonic(), {peer.name: peer.cpu_seconds() for peer in five}
     members = [peer.member for peer in others]
 
     for _ in range(FLAPS):
         _cut_off(one, members)
-        time.sleep(FLAP)
+        pause.wait(FLAP)
         _cut_off(one, [])
-        time.sleep(FLAP)
+        pause.wait(FLAP)
     took = time.monotonic() - began
     pool.wait_full(five, SOON)
 
@@ -171,6 +173,22 @@ def test_a_slow_reader_is_waited_for_by_nobody(pool: RealPool, five: list[RealPe
 
     wait_until(lambda: alike(five), "it has everything now", SOON)
     assert max(meanwhile) < PROMPT
+
+
+def test_a_thin_line_carries_a_file_and_keeps_its_links(pool: RealPool, five: list[RealPeer]):
+    slow = five[-1]
+    assert pool.wires is not None
+    assert slow.host is not None
+    began = time.monotonic()
+
+    pool.wires.slow_down(slow.host, "1mbit")
+    try:
+        (five[0].folder / "photo.bin").write_bytes(os.urandom(800_000))  # 6.4 s of that wire
+        wait_until(lambda: (slow.folder / "photo.bin").exists(), "it came", SOON)
+    finally:
+        pool.wires.speed_up(slow.host)
+
+    assert len(slow.seen("peer_lost", began)) <= 1
 
 
 def test_the_entry_dies_and_a_newcomer_comes_in_elsewhere(pool: RealPool, five: list[RealPeer]):

@@ -36,11 +36,11 @@ def wait_until(condition: Callable[[], bool], what: str, within: float) -> float
     Raises:
         TimeoutError: after ``within`` seconds.
     """
-    end = time.monotonic() + within
+    end, pause = time.monotonic() + within, threading.Event()
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError(f"after {within:.0f} s still not: {what}")
-        time.sleep(LOOK)
+        pause.wait(LOOK)
     return time.monotonic()
 
 
@@ -54,6 +54,7 @@ class RealPeer:
         self.member = ""
         self.events: list[Moment] = []
         self.started = 0.0
+        self._loopback = "127.0.0.1:0"
         self._errors = place / f"{name}.err"
         self._news = threading.Condition()
         self._process: subprocess.Popen[str] | None = None
@@ -67,7 +68,7 @@ class RealPeer:
         inside = ["ip", "netns", "exec", self.host.name] if self.host else []
         options = ["--json", "--no-discover", "--name", self.name]
         if self.host is None:
-            options += ["--listen", "127.0.0.1:0"]
+            options += ["--listen", self._loopback]  # the same again after a restart
         self.started = time.monotonic()
         with open(self._errors, "ab") as errors:
             self._process = subprocess.Popen(
@@ -85,7 +86,7 @@ class RealPeer:
     def wait_ready(self) -> Event:
         """The facts of its ``ready`` line; from here on it can be asked."""
         _, ready = self.wait("ready", READY_WITHIN, since=self.started)
-        self.member = ready["member"]
+        self.member, self._loopback = ready["member"], ready["address"]
         self._client = ControlClient(StateFolder(self.folder).control_socket())
         return ready
 

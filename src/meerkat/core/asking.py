@@ -51,6 +51,7 @@ class Asking:
         self._trees, self._config = trees, config
         self._expected: dict[AuthorId, _Expected] = {}
         self._applied = Heads()  # when a request was last in vain
+        self._in_vain = False  # is there any link with such a request?
         self.look_at = NEVER
         """When to decide again what to ask for."""
 
@@ -99,6 +100,7 @@ class Asking:
                 state.useless[one.author] = NEVER
         if state.useless:
             self._applied = self._log.applied.copy()
+            self._in_vain = True
         state.asked.clear()
 
     def forget(self, now: float) -> None:
@@ -117,8 +119,10 @@ class Asking:
 
     def _look_again(self) -> None:
         """Since something was applied, another request may bring what the last one did not."""
-        waiting = any(state.useless for state in self._links.values())
-        if waiting and self._applied != self._log.applied:
+        if not self._in_vain:
+            return
+        self._in_vain = any(state.useless for state in self._links.values())
+        if self._in_vain and self._applied.total != self._log.applied.total:
             self._applied = self._log.applied.copy()
             self.look_at = 0.0
             for state in self._links.values():
@@ -132,6 +136,7 @@ class Asking:
             if state.asked and now >= state.ask_until - ROUNDING:
                 until = now + self._config.request_timeout
                 state.useless.update(dict.fromkeys(state.asked, until))
+                self._in_vain = True
                 state.asked.clear()
         taken = {author for state in self._links.values() for author in state.asked}
         order = sorted(self._links, key=lambda link: (self._trees.distrusted(link, now), link))

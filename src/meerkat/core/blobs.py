@@ -362,8 +362,9 @@ class Blobs:
             self._starved.pop(chunk, None)
             self._offered.append(chunk)
         self._try_again(now)
-        effects = list(self._prepare())
-        effects += self._ask()
+        effects = list(self._prepare()) if self._queue else []
+        if self._offered or self._open:
+            effects += self._ask()
         effects += self._sources.ping(now)
         effects += self._wishes.tell()
         effects += self._rest(now)
@@ -401,8 +402,6 @@ class Blobs:
             yield StartTimer("blobs", max(due - now, SOONEST))
 
     def _prepare(self) -> Iterator[Effect]:
-        if not self._queue:
-            return
         large = len(self._assembling) + len(self._tickets)
         for _ in range(len(self._queue)):
             blob = self._queue.popleft()
@@ -430,7 +429,7 @@ class Blobs:
         return found
 
     def _ask(self) -> Iterator[Effect]:
-        if not (self._offered or self._open) or self._memory >= self._config.memory_bytes:
+        if self._memory >= self._config.memory_bytes:
             return
         self._sources.begin()
         requests: dict[LinkId, list[bytes]] = {}

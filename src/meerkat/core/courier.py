@@ -23,7 +23,7 @@ from .gate import Gate
 from .ids import AuthorId, MemberId
 from .letters import Letter, LetterError, LetterKind, Open, Seal, open_letter, write_letter
 from .messages import Direct, DirectAck, DirectFailed
-from .pointers import Pointers
+from .pointers import FAR, Pointers
 
 __all__ = ["Courier", "CourierConfig", "Delivered", "News", "Received", "Unreachable"]
 
@@ -220,9 +220,13 @@ class Courier:
                 effects += self._forward(letter, passage)
         return effects
 
-    def learn(self, author: AuthorId, link: LinkId, now: float) -> None:
+    def learn(self, author: AuthorId, link: LinkId, now: float, hops: int = FAR) -> None:
         """The first copy of something new of ``author`` came over ``link``: it lies that way."""
-        self._pointers.learn(author, link, now)
+        self._pointers.learn(author, link, now, hops)
+
+    def announced(self, author: AuthorId, link: LinkId, now: float, hops: int) -> None:
+        """Something of ``author`` is announced on ``link``; over it, it would cross ``hops``."""
+        self._pointers.announced(author, link, now, hops)
 
     # -- our own letters -------------------------------------------------------------------
 

@@ -211,15 +211,15 @@ class Gossip:
 
     def link_down(self, link: LinkId, now: float) -> list[Effect]:
         """What was asked there is asked elsewhere, at once."""
-        self._trees.link_down(link)
+        effects = self._trees.link_down(link)
         if self._links.pop(link, None) is None:
-            return []
+            return effects
         self._announcing.pop(link, None)
         for key, one in self._awaited.items():
             one.announced.pop(link, None)
             if one.asked.pop(link, 0) is None:
                 self._look_at(key, one, now)
-        return self._look(now)
+        return [*effects, *self._look(now)]
 
     # -- our own -----------------------------------------------------------------------------
 

@@ -70,6 +70,8 @@ class Log:
         for entry, value in store.scan(Table.META, b"applied:"):
             author = AuthorId(entry[len(b"applied:") :])
             self.applied.advance(author, int.from_bytes(value, "big"))
+        # Authors of whom something waits to be applied: hardly ever many, however large the pool.
+        self._waiting = {one for one, last in self.heads.items() if last > self.applied[one]}
         seen = store.get(Table.META, b"own_seen:" + self.author)
         entries = msgspec.msgpack.decode(seen, type=tuple[HeadEntry, ...]) if seen else ()
         self._own_seen = Heads({AuthorId(author): sequence for author, sequence in entries})
@@ -225,6 +227,7 @@ class Log:
         self.heads.advance(operation.author, operation.sequence)
         self.lamport = max(self.lamport, operation.lamport)
         self._recent[operation.author, operation.sequence] = operation
+        self._waiting.add(operation.author)
 
     # -- authoring -------------------------------------------------------------------------
 
@@ -275,7 +278,7 @@ class Log:
 
     def pending(self) -> bool:
         """Whether admitted operations wait to be applied."""
-        return any(sequence > self.applied[author] for author, sequence in self.heads.items())
+        return bool(self._waiting)
 
     def ready(self, limit: int) -> Iterator[Operation]:
         """Operations whose causes are all applied, at most ``limit``; each counts as applied
@@ -284,7 +287,8 @@ class Log:
         count, progress = 0, True
         while progress:
             progress = False
-            for author, last in self.heads.items():
+            for author in sorted(self._waiting):
+                last = self.heads[author]
                 while self.applied[author] < last:
                     if count >= limit:
                         return
@@ -305,6 +309,8 @@ class Log:
     def _mark_applied(self, operation: Operation) -> None:
         author, sequence = operation.author, operation.sequence
         self.applied.advance(author, sequence)
+        if self.applied[author] >= self.heads[author]:
+            self._waiting.discard(author)
         self._store.put(Table.META, b"applied:" + author, sequence.to_bytes(8, "big"))
 
     def forget_recent(self) -> None:

@@ -31,7 +31,6 @@ from .letters import Open, Seal
 from .messages import (
     MAX_BROADCAST_BYTES,
     Announce,
-    Broadcast,
     Contact,
     Contacts,
     Direct,
@@ -57,6 +56,7 @@ __all__ = ["Network", "NetworkConfig"]
 
 MS = 1000  # in a second
 NEVER = float("inf")
+HINTS = 64  # of an announcement, looked at for the shortest way to their authors (guess)
 ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
 
 _contact: msgspec.msgpack.Decoder[Contact] = msgspec.msgpack.Decoder(Contact)
@@ -116,13 +116,14 @@ class Network:
 
     def picture(self, now: float) -> NetworkPicture:
         """Who is here and who is linked to whom, as far as we heard."""
-        return self.presence.picture(self._authors(), now, dialable=self._dialable)
+        return self.presence.picture(self.authors(), now, dialable=self._dialable)
 
     @property
     def _dialable(self) -> bool:
         return bool(self.overlay.listen)
 
-    def _authors(self) -> list[AuthorId]:
+    def authors(self) -> list[AuthorId]:
+        """Of our neighbors, sorted."""
         return [link.author for link in self.overlay.linked if link.author is not None]
 
     # -- life ------------------------------------------------------------------------------
@@ -199,8 +200,10 @@ class Network:
                 arrived = self.gossip.on_push(link, message, now, wall)
                 if arrived.broadcast is None:
                     return arrived.effects
-                return [*arrived.effects, *self._on_broadcast(link, arrived.broadcast, now, wall)]
+                return [*arrived.effects, *self._on_broadcast(link, message, now, wall)]
             case Announce():
+                for author, _, _, hops in message.entries[:HINTS]:
+                    self.courier.announced(AuthorId(author), link, now, hops + 1)
                 return self.gossip.on_announce(link, message, now, wall)
             case Graft():
                 return self.gossip.on_graft(link, message, now)
@@ -225,12 +228,11 @@ class Network:
             return []  # it may not know yet that it is over
         return [CloseLink(link, "protocol")]
 
-    def _on_broadcast(
-        self, link: LinkId, broadcast: Broadcast, now: float, wall: float
-    ) -> list[Effect]:
+    def _on_broadcast(self, link: LinkId, push: Push, now: float, wall: float) -> list[Effect]:
         """One that is new here; its author signed it, and is one of the pool."""
+        broadcast = push.broadcast
         author = AuthorId(broadcast.author)
-        self.courier.learn(author, link, now)
+        self.courier.learn(author, link, now, push.hops + 1)
         if broadcast.kind == BroadcastKind.CONTACT:
             try:
                 contact = _contact.decode(broadcast.payload)
@@ -274,7 +276,7 @@ class Network:
         effects = self.overlay.evaluate(now, wall)
         if now < self._look_at - ROUNDING or not self._begun:
             return effects
-        neighbors = self._authors()
+        neighbors = self.authors()
         return effects + self._say(neighbors, now, wall) if neighbors else effects
 
     def _say(self, neighbors: list[AuthorId], now: float, wall: float) -> list[Effect]:

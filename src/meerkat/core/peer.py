@@ -142,12 +142,16 @@ class Peer:
         return (
             self._folder.settled
             and not self._log.pending()
-            and all(self._sync.has_all(link.id) for link in self._network.linked)
+            and self._sync.all_have(link.id for link in self._network.linked)
         )
 
     def network(self) -> NetworkPicture:
         """Who is here and who is linked to whom, as far as this peer heard."""
         return self._network.picture(self._now)
+
+    def neighbors(self) -> list[AuthorId]:
+        """Whom it is linked to, sorted."""
+        return self._network.authors()
 
     def chat_history(self, limit: int) -> list[ChatLine]:
         """The newest lines of the talk that this peer may read, the newest last."""
@@ -274,8 +278,8 @@ class Peer:
     def _on_link_down(self, event: LinkDown, now: float) -> list[Effect]:
         link = self._network.overlay.links.get(event.link)
         author = link.author if link is not None else None
-        self._unlink(event.link)
         was_neighbor, effects = self._network.on_link_down(event, now)
+        self._unlink(event.link)
         if not was_neighbor or (author and self._network.overlay.link_of(author)):
             return effects  # another link took its place
         name = self._roster.name_of(author) if author else ""

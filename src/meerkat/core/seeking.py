@@ -60,6 +60,7 @@ class Seeker:
         """Walks that brought a link since we had none."""
         self._tries = Bucket(config.tries_rate, config.tries_burst)
         self._turn = self._tried = 0
+        self._walked = False  # was the last try a walk, when it could have been a dial?
         self._walk_at = 0.0
         self._walk_delay = config.walk_pace
         self._own_at = 0.0
@@ -228,6 +229,9 @@ class Seeker:
                 walks = 0
             if own <= 0 and walks <= 0:
                 return effects
+            if own > 0 and walks > 0:  # in turns: in a tiny part walks come back at once, in vain
+                self._walked = not self._walked
+                walks = walks if self._walked else 0
             if not few:
                 self._tries.take(now)
             if walks > 0:

@@ -27,6 +27,8 @@ def clean_text(text: str) -> str:
     every invisible change of direction and every lone surrogate becomes U+FFFD: one sees that
     something was there. Line ends become line feeds; white space at both ends is dropped.
     """
+    if text.isascii() and text.isprintable():  # 0x20 to 0x7E: nearly every name and line
+        return text.strip()
     for end in _LINE_ENDS:
         text = text.replace(end, "\n")
     return "".join(one if _is_harmless(one) else _SHOWN_INSTEAD for one in text).strip()

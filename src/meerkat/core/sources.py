@@ -101,6 +101,10 @@ class Sources:
     def __init__(self, config: BlobsConfig, wanted: Container[ContentHash]) -> None:
         self._config, self._wanted = config, wanted
         self._sources: dict[LinkId, _Source] = {}
+        # Nearly every event finds nothing under way: then there is nothing to look through.
+        self._asked_count = 0
+        self._hinted = False  # did somebody say something that ``weigh`` has to judge?
+        self._idle_at: float | None = None  # nobody owed anything when we last looked
 
     def __contains__(self, link: LinkId) -> bool:
         return link in self._sources
@@ -112,7 +116,9 @@ class Sources:
     def link_down(self, link: LinkId) -> list[ContentHash]:
         """What was asked there must be asked elsewhere."""
         source = self._sources.pop(link, None)
-        return list(source.asked) if source is not None else []
+        asked = list(source.asked) if source is not None else []
+        self._asked_count -= len(asked)
+        return asked
 
     # -- what they say ---------------------------------------------------------------------
 
@@ -133,6 +139,7 @@ class Sources:
         if chunk in source.has:
             source.has.discard(chunk)
             source.broken.append(chunk)
+            self._hinted = True
         return True
 
     def on_have(self, link: LinkId, chunk: ContentHash) -> None:
@@ -140,6 +147,7 @@ class Sources:
         source = self._sources.get(link)
         if source is not None and chunk in source.lacks:
             source.told[chunk] = None
+            self._hinted = True
 
     def on_pong(self, link: LinkId, token: int, now: float) -> None:
         """How quick is a live message while bulk flows?"""
@@ -157,14 +165,18 @@ class Sources:
             return False
         source.asked_bytes -= size
         source.heard = True
+        self._asked_count -= 1
         return True
 
     # -- what follows ----------------------------------------------------------------------
 
     def weigh(self, now: float) -> list[ContentHash]:
         """Chunks that somebody has now who lacked them, as far as we believe it."""
+        if not self._hinted:
+            return []
         offered: dict[ContentHash, None] = {}
         config = self._config
+        self._hinted = False
         for _, source in sorted(self._sources.items()):
             for chunk in source.broken:
                 before = source.doubts.get(chunk)
@@ -180,10 +192,13 @@ class Sources:
                     source.lacks.discard(chunk)
                     source.has.add(chunk)
                     offered[chunk] = None
+            self._hinted = self._hinted or bool(source.told)
         return list(offered)
 
     def next_due(self) -> float:
         """When somebody is believed again; infinity if nobody has to wait for that."""
+        if not self._hinted:
+            return inf
         return min(
             (one.doubts[chunk].until for one in self._sources.values() for chunk in one.told),
             default=inf,
@@ -192,6 +207,9 @@ class Sources:
     def lose_patience(self, now: float) -> list[ContentHash]:
         """What a silent peer does not give is asked elsewhere, or again."""
         lost: list[ContentHash] = []
+        self._idle_at = None if self._asked_count else now
+        if self._idle_at is not None:
+            return lost
         for _, source in sorted(self._sources.items()):
             if source.heard or not source.asked:
                 source.heard, source.heard_at = False, now
@@ -269,11 +287,16 @@ class Sources:
     def ask(self, link: LinkId, chunk: ContentHash, size_bytes: int) -> None:
         """It is asked for there now."""
         source = self._sources[link]
+        if self._idle_at is not None and not source.asked:
+            source.heard, source.heard_at = False, self._idle_at
         source.asked[chunk] = size_bytes
         source.asked_bytes += size_bytes
+        self._asked_count += 1
 
     def ping(self, now: float) -> Iterator[Effect]:
         """Measure the live round trip of links that carry content."""
+        if not self._asked_count:
+            return
         for link in sorted(self._sources):
             source = self._sources[link]
             due = now - source.pinged_at >= self._config.ping_every

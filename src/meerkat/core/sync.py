@@ -101,7 +101,10 @@ class Sync:
         state = self._links[link] = LinkHeads()
         heads = tuple(heads)
         was = told.heads if told is not None and told.hash == heads_hash else None
-        if not heads and was is not None:  # they have what we had when we said hello
+        grown = told is None or told.heads.total != self._heads.total
+        if not heads and was is not None and not grown:
+            pass  # they have what we have
+        elif not heads and was is not None:  # they have what we had when we said hello
             state.theirs = {
                 author: was[author] for author, last in self._heads.items() if was[author] != last
             }
@@ -111,7 +114,7 @@ class Sync:
             self._learn(state, heads, now, lazy=False)
         state.behind = {one for one, last in state.theirs.items() if last < self._heads[one]}
         knows = told is not None and (told.whole or told.hash == heads_hash)
-        for author, last in self._heads.items():
+        for author, last in self._heads.items() if grown or not knows else ():
             if told is None or not knows or told.heads[author] != last:
                 self._say(state, author, Say.OFFER, now)
         self._announce_at = min(self._announce_at, now)  # the one exchange of a new link
@@ -128,6 +131,15 @@ class Sync:
         """Whether both sides of a link have the same, as far as both have said."""
         state = self._links.get(link)
         return state is not None and not state.theirs
+
+    def all_have(self, links: Iterable[LinkId]) -> bool:
+        """Whether that is so on all these links."""
+        states = self._links
+        for link in links:
+            state = states.get(link)
+            if state is None or state.theirs:
+                return False
+        return True
 
     def vouches(self, link: LinkId, author: AuthorId) -> bool:
         """Whether the other side said how much it has of an author, and it is no more than ours."""
@@ -368,7 +380,7 @@ class Sync:
 
     def _notice(self) -> None:
         """What got into the log without ``relay``."""
-        if self._heads == self._log.heads:
+        if self._heads.total == self._log.heads.total:  # ours are the log's, perhaps older
             return
         for author in self._log.heads:
             if self._grow(author, self._now):

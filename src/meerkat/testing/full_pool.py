@@ -1,31 +1,52 @@
 """The same scenarios with whole peers: files, logs and all, in the ``Simulator``.
 
-Offers what the steps ask of an ``OverlayPool``. The simulator's network differs a little from the
-overlay world's: delays vary by message instead of by pair, and a crash is noticed sooner.
+Offers what the steps ask of an ``OverlayPool``, and files. The simulator's network differs a little
+from the overlay world's: delays vary by message instead of by pair, and a crash is noticed sooner.
+
+Few peers come in through the door, one by one. Many (``FEW`` and beyond) have been members for long
+and come back, each remembering one address; a good signature is checked once in the whole process;
+and nobody floods where it is and whom it is linked to (``QUIET``), as in the overlay world.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import cast
 
 from meerkat.core.effects import Effect, Heard
-from meerkat.core.events import Event, MessageReceived, PublishRequested
+from meerkat.core.events import Event, JobsDone, MessageReceived, PublishRequested
+from meerkat.core.ids import AuthorId
 from meerkat.core.messages import Announce, Beat, Graft, Hello, JoinRequest, Prune, Push
+from meerkat.core.peer_config import PeerConfig
+from meerkat.core.signing import remember
 
 from .faults import Faults
 from .overlay_measures import Graph
+from .overlay_peer import QUIET
 from .overlay_pool import OverlayPool, Spread
 from .overlay_world import ENOUGH_LINKS
 from .play import Play
-from .scenario import Broadcast, Join, Kill, Measure, Partition, Rest, Scenario, ScenarioError
+from .scenario import (
+    FEW,
+    Broadcast,
+    Join,
+    Kill,
+    Measure,
+    Partition,
+    Rest,
+    Save,
+    Scenario,
+    ScenarioError,
+)
 from .simulator import SimulatedPeer, Simulator
 
-__all__ = ["FullPool", "check_full", "full_play"]
+__all__ = ["FullPool", "Saved", "check_full", "check_overlay", "full_play"]
 
-SUPPORTED = (Join, Rest, Broadcast, Kill, Partition, Measure)
+SUPPORTED = (Join, Rest, Broadcast, Kill, Partition, Save, Measure)
 MEAN_DELAY = 0.03  # s, the mean of the overlay world's 10-50 ms
+SIGNATURES = 65_536  # that are not checked again: two for each peer, and all that is under way
 
 
 def check_full(scenario: Scenario) -> None:
@@ -41,11 +62,34 @@ def check_full(scenario: Scenario) -> None:
             raise ScenarioError(f"Whole peers (--full) cannot play the step {name} like this.")
 
 
+def check_overlay(scenario: Scenario) -> None:
+    """Say what cannot be played without files.
+
+    Raises:
+        ScenarioError: if the scenario saves some.
+    """
+    if scenario.saves:
+        raise ScenarioError(
+            f"The scenario {scenario.name} saves files, and that takes whole peers: "
+            "add the option --full."
+        )
+
+
+@dataclass(slots=True)
+class Saved:
+    """A file on its way into all folders. Times are seconds after it was saved."""
+
+    path: str
+    data: bytes
+    saved_at: float
+    times: dict[int, float] = field(default_factory=dict)
+
+
 class _Watched(Simulator):
     """Counts what arrives, and sees what programs hear."""
 
-    def __init__(self, pool: FullPool, seed: int) -> None:
-        super().__init__(seed, faults=Faults(delay=MEAN_DELAY))
+    def __init__(self, pool: FullPool, seed: int, config: PeerConfig | None) -> None:
+        super().__init__(seed, faults=Faults(delay=MEAN_DELAY), config=config)
         self._pool = pool
 
     def handle(self, one: SimulatedPeer, event: Event) -> None:
@@ -55,6 +99,8 @@ class _Watched(Simulator):
         super().handle(one, event)
         if isinstance(event, MessageReceived) and isinstance(event.message, Hello):
             self._pool.on_greeted(one)
+        elif isinstance(event, JobsDone):
+            self._pool.on_written(one)
 
     def _perform(self, one: SimulatedPeer, effect: Effect) -> None:
         if isinstance(effect, Heard):
@@ -124,8 +170,13 @@ class FullWorld:
 class FullPool:
     """See ``OverlayPool``."""
 
-    def __init__(self, seed: int) -> None:
-        self._simulator = _Watched(self, seed)
+    def __init__(self, seed: int, residents: int = 0) -> None:
+        config = PeerConfig(network=QUIET) if residents else None
+        remember(SIGNATURES if residents else 0)
+        self._simulator = _Watched(self, seed, config)
+        self._away = self._simulator.populate(residents)[::-1] if residents else []
+        self.saves: dict[str, Saved] = {}
+        self.changed_at = 0.0  # when the last folder changed (virtual s)
         self._nodes: list[FullNode] = []
         self.world = FullWorld(self._simulator, self._nodes)
         self.rng = Random(seed + 1)
@@ -136,9 +187,13 @@ class FullPool:
     def enter(
         self, via: FullNode | None, *, dialable: bool = True, hostile: bool = False
     ) -> FullNode:
-        """The founder, or a newcomer through somebody's door."""
+        """The founder, or a newcomer through somebody's door; or the next who comes back."""
         name = f"peer{len(self._nodes)}"
-        if via is None:
+        if self._away:
+            one = self._away.pop()
+            one.dialable = dialable
+            self._simulator.restart(one)
+        elif via is None:
             one = self._simulator.found(name)
         else:
             one = self._simulator.join(name, via.one, dialable=dialable)
@@ -154,7 +209,7 @@ class FullPool:
     def graph(self) -> Graph:
         """Who is linked to whom, both ways."""
         alive = [node.one for node in self.alive]
-        index_of = {one.peer.author.hex(): one.index for one in alive if one.peer is not None}
+        index_of = {one.peer.author: one.index for one in alive if one.peer is not None}
         known = {
             one.index: {index_of[author] for author in _linked(one) if author in index_of}
             for one in alive
@@ -183,6 +238,29 @@ class FullPool:
         self._simulator.handle(node.one, PublishRequested(len(self.spreads), data))
         return spread
 
+    # -- files -----------------------------------------------------------------------------
+
+    def save(self, node: FullNode, path: str, data: bytes) -> Saved:
+        """A person at ``node`` saves a file; watch it in what is returned."""
+        saved = self.saves[path] = Saved(path, data, self.world.now, {node.index: 0.0})
+        node.one.folder.write(path, data)
+        self._simulator.look(node.one)
+        self.changed_at = self.world.now
+        return saved
+
+    def equal_share(self) -> float:
+        """% of the folders that hold just what most of them hold."""
+        listings: dict[tuple[tuple[str, object], ...], int] = {}
+        for node in self.alive:
+            listing = tuple(node.one.folder.listing().items())
+            listings[listing] = listings.get(listing, 0) + 1
+        return 100.0 * max(listings.values(), default=0) / max(len(self.alive), 1)
+
+    def in_sync_share(self) -> float:
+        """% of the peers that say they are in sync."""
+        said = [node.one.peer.in_sync for node in self.alive if node.one.peer is not None]
+        return 100.0 * sum(said) / max(len(said), 1)
+
     # -- what the simulator shows ----------------------------------------------------------
 
     def on_message(self, one: SimulatedPeer, event: MessageReceived) -> None:
@@ -199,6 +277,15 @@ class FullPool:
                 if one.index not in spread.times:
                     spread.last_hop = max(spread.last_hop, message.hops + 1)
 
+    def on_written(self, one: SimulatedPeer) -> None:
+        """A peer wrote into its folder."""
+        self.changed_at = self.world.now
+        for saved in self.saves.values():
+            node = one.folder.nodes.get(saved.path)
+            if one.index not in saved.times and node is not None and node.data == saved.data:
+                saved.times[one.index] = self.world.now - saved.saved_at
+                one.folder.nodes[saved.path] = replace(node, data=saved.data)  # one copy for all
+
     def on_heard(self, one: SimulatedPeer, heard: Heard) -> None:
         """A program hears what was published."""
         spread = self.spreads.get(heard.data)
@@ -214,17 +301,20 @@ class FullPool:
             node.linked_at = self.world.now
 
 
-def _linked(one: SimulatedPeer) -> list[str]:
-    """Authors of its neighbors, hexadecimal."""
-    return [link.author for link in one.peer.status().peers] if one.peer is not None else []
+def _linked(one: SimulatedPeer) -> list[AuthorId]:
+    """Authors of its neighbors."""
+    return one.peer.neighbors() if one.peer is not None else []
 
 
-def full_play(scenario: Scenario) -> Play:
-    """A scenario with whole peers.
+def full_play(scenario: Scenario, *, residents: bool | None = None) -> Play:
+    """A scenario with whole peers. ``residents``: all are members already, and come back; else
+    they come in through the door. None: as their number demands.
 
     Raises:
         ScenarioError: as ``check_full``.
     """
     check_full(scenario)
     # Of an OverlayPool the supported steps use only what a FullPool has, too.
-    return Play(scenario, cast(OverlayPool, FullPool(scenario.seed)))
+    residents = scenario.peers > FEW if residents is None else residents
+    pool = FullPool(scenario.seed, scenario.peers if residents else 0)
+    return Play(scenario, cast(OverlayPool, pool))

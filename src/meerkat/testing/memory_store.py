@@ -89,7 +89,10 @@ class MemoryStore:
             raise RuntimeError("a transaction is open; take the snapshot before or after it")
         return MemorySnapshot(
             {author: list(log) for author, log in self._logs.items()},
-            {table: dict(entries.values) for table, entries in self._tables.items()},
+            {
+                table: {key: entries.values[key] for key in entries.keys}
+                for table, entries in self._tables.items()
+            },
         )
 
     def restore(self, snapshot: MemorySnapshot) -> None:

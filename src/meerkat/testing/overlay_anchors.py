@@ -28,6 +28,7 @@ TABLES = {
     "greedy": "greedy insiders:",
     "churn": "churn, up/down",
     "direct": "direct messages, just died:",
+    "save": "saved:",
 }
 """How a table is called; its case follows."""
 
@@ -46,11 +47,17 @@ MEASURES = {
     "delivered_in_the_end": "delivered in the end, also by flood, %",
     "diameter": "longest path, hops",
     "eclipsed": "honest peers with greedy neighbors only, %",
+    "equal": "folders alike, %",
+    "equal_after": "s until they were",
     "entry_degree": "links of the entry",
     "entry_requests": "JOIN_REQs at the entry per join",
+    "held": "have the file, %",
+    "held_half": "s until half of them had it",
+    "held_last": "s until the last one had it",
     "honest_largest": "largest part of the honest without the greedy, %",
     "hops": "hops",
     "hostile_degree": "links of a greedy peer, mean",
+    "in_sync": "say that they are in sync, %",
     "in_parts": "in one piece on their side, %",
     "intact": "by the way they knew, %",
     "join_ms_p50": "time to 5 links, median ms",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
-from . import play_calm, play_storm
+from . import play_calm, play_save, play_storm
 from .overlay_world import no_collector
 from .play import Finding, Play, Progress, Run
 from .scenario import (
@@ -19,6 +19,7 @@ from .scenario import (
     Meet,
     Partition,
     Rest,
+    Save,
     Step,
 )
 
@@ -53,6 +54,8 @@ def _started(play: Play, step: Step) -> Run:
             return play_storm.meet(play, step)
         case Loss():
             return play_storm.lose(play, step)
+        case Save():
+            return play_save.save(play, step)
         case _:
             assert_never(step)
 

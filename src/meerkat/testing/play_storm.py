@@ -7,6 +7,7 @@ from dataclasses import replace
 from meerkat.core.events import Discovered
 
 from . import overlay_measures as measures
+from . import play_save
 from .overlay_measures import components, largest_share, mean, reached_share
 from .overlay_pool import pick
 from .overlay_world import Node
@@ -132,6 +133,8 @@ def partition(play: Play, step: Partition) -> Run:
     parts = _parts(play, step)
     group = {node.index: number for number, part in enumerate(parts) for node in part}
     world.partition(parts)
+    if step.save:
+        play_save.save_apart(play, parts)
     yield from play.wait_and_look("partition", step.seconds)
     graph = pool.graph()
     whole = 0
@@ -150,6 +153,7 @@ def partition(play: Play, step: Partition) -> Run:
         figures["cross_60"] = _cross_percent(play, group)
     degrees = [len(others) for others in pool.graph().values()]
     figures |= {"degree_mean": mean(degrees), "degree_max": max(degrees)}
+    figures |= play_save.merged(play, start) if step.save else {}
     yield play.found("partition", f"{step.seconds:g} s", figures)
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "Meet",
     "Partition",
     "Rest",
+    "Save",
     "Scenario",
     "ScenarioError",
     "Step",
@@ -37,6 +38,7 @@ __all__ = [
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=1e6)]
 MAX_PEERS = 100_000
+FEW = 50  # whole peers up to so many come in through the door, one by one: a minute
 
 
 class ScenarioError(MeerkatError):
@@ -105,11 +107,16 @@ class Churn(_Step, frozen=True, tag="churn"):
 
 
 class Partition(_Step, frozen=True, tag="partition"):
-    """The network falls into random parts of these shares for some seconds; then it heals."""
+    """The network falls into random parts of these shares for some seconds; then it heals.
+
+    ``save``: meanwhile somebody in each part saves a file of its own, and changes the text that was
+    saved first. Whole peers only.
+    """
 
     seconds: Seconds
     shares: Annotated[tuple[Share, ...], Meta(min_length=2, max_length=8)] = (0.5, 0.5)
     watch: Seconds = 60.0
+    save: bool = False
 
 
 class Meet(_Step, frozen=True, tag="meet"):
@@ -133,11 +140,22 @@ class Loss(_Step, frozen=True, tag="loss"):
     breaks: Share = 0.0
 
 
+class Save(_Step, frozen=True, tag="save"):
+    """Somebody saves a file of ``size`` bytes; how long until all have it? Whole peers only.
+
+    Waits until the last one has it, or for ``watch`` seconds.
+    """
+
+    size: Annotated[int, Meta(ge=1, le=64 * 1024 * 1024)] = 1_000
+    kind: Literal["text", "binary"] = "text"
+    watch: Seconds = 120.0
+
+
 class Measure(_Step, frozen=True, tag="measure"):
     """Look at the network as it is."""
 
 
-Step = Join | Rest | Broadcast | Kill | Churn | Partition | Meet | Direct | Loss | Measure
+Step = Join | Rest | Broadcast | Kill | Churn | Partition | Meet | Direct | Loss | Save | Measure
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,6 +173,14 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
             self,
             peers=self.peers if peers is None else peers,
             seed=self.seed if seed is None else seed,
+        )
+
+    @property
+    def saves(self) -> bool:
+        """Whether somebody saves a file, which takes whole peers."""
+        return any(
+            isinstance(step, Save) or (isinstance(step, Partition) and step.save)
+            for step in self.steps
         )
 
 

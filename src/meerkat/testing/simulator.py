@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from meerkat.core import wire
 from meerkat.core.birth import Identity, begin_join, finish_join, found_pool
 from meerkat.core.door import fingerprint, make_knock, read_welcome
 from meerkat.core.effects import (
@@ -33,7 +32,6 @@ from meerkat.core.effects import (
     StoreChunk,
 )
 from meerkat.core.events import (
-    BulkReceived,
     ChunksStored,
     ChunksUnread,
     DialFailed,
@@ -46,7 +44,6 @@ from meerkat.core.events import (
     LinkId,
     LinkUp,
     Listening,
-    MessageReceived,
     Started,
     TimerExpired,
 )
@@ -57,8 +54,10 @@ from meerkat.core.peer import Peer, PeerConfig
 from meerkat.core.ports import Table
 from meerkat.core.signing import SigningKey
 from meerkat.testing.faults import Faults
+from meerkat.testing.frames import Frame, chunk_arrival
 from meerkat.testing.memory_folder import MemoryFolder
 from meerkat.testing.memory_store import MemoryStore
+from meerkat.testing.populated import fill_stores
 
 __all__ = ["SimulatedPeer", "Simulator"]
 
@@ -124,6 +123,7 @@ class Simulator:
         self._trace = hashlib.sha256()
         self._answers: dict[int, AnswerKnock] = {}
         self._invitations: dict[int, InvitationMade] = {}
+        self._frame: Frame | None = None  # the last that was sent
 
     # -- building --------------------------------------------------------------------------
 
@@ -185,6 +185,17 @@ class Simulator:
                 one.store.put(Table.ADDRESS, entry.author, pack(list(entry.addresses)))
         self._start(one)
         return one
+
+    def populate(self, count: int) -> list[SimulatedPeer]:
+        """A pool with so many members. All are away: ``restart`` brings one back.
+
+        They know each other from the log, but only the first one's address.
+        """
+        all_ = [self._new(f"peer{number}") for number in range(count)]
+        residents = [(one.identity, one.store) for one in all_]
+        wall = WALL + self.now
+        self.pool = fill_stores(residents, all_[0].address, entropy=self._entropy, wall=wall)
+        return all_
 
     def _start(self, one: SimulatedPeer) -> None:
         one.peer = Peer(
@@ -343,8 +354,10 @@ class Simulator:
     def _perform(self, one: SimulatedPeer, effect: Effect) -> None:
         match effect:
             case Send():
-                data = wire.encode(effect.message)
-                self._carry(one, effect.link, lambda link: MessageReceived(link, wire.decode(data)))
+                frame = self._frame
+                if frame is None or frame.message is not effect.message:
+                    frame = self._frame = Frame(effect.message)
+                self._carry(one, effect.link, frame.arrival)
             case Dial():
                 self._dial(one, effect)
             case CloseLink():
@@ -486,11 +499,7 @@ class Simulator:
 
     def _upload(self, one: SimulatedPeer, link: LinkId, chunk: ContentHash, data: bytes) -> None:
         if not self.upload:
-            self._carry(one, link, _arrival(chunk, data))
+            self._carry(one, link, chunk_arrival(chunk, data))
             return
         one.upload_until = max(one.upload_until, self.now) + len(data) / self.upload
-        self._at(one.upload_until, lambda: self._carry(one, link, _arrival(chunk, data)))
-
-
-def _arrival(chunk: ContentHash, data: bytes) -> Callable[[LinkId], Event]:
-    return lambda link: BulkReceived(link, ((chunk, data),))
+        self._at(one.upload_until, lambda: self._carry(one, link, chunk_arrival(chunk, data)))

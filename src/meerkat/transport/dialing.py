@@ -86,8 +86,11 @@ async def dialed_calls(
         private_key=identity.key_pem,
         certificate_chain=identity.certificate_pem,
     )
-    arguments = channel_arguments(options, tls_name(member))
-    channels = [grpc.aio.secure_channel(address, credentials, arguments) for _ in (LIVE, BULK)]
+    name = tls_name(member)
+    channels = [
+        grpc.aio.secure_channel(address, credentials, channel_arguments(options, name, bulk=bulk))
+        for bulk in (False, True)  # LIVE, BULK
+    ]
     try:
         yield await _accepted(channels, options, address, certificate)
     finally:

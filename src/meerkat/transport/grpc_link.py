@@ -4,6 +4,8 @@ Invariants:
 1. ``_reason`` is set once, by whichever comes first: our ``close``, their goodbye, or a loss.
 2. The listener hears nothing but ``link_down`` after ``_reason`` is set.
 3. Each stream has one reading and one writing task (several writers kill a call, measured).
+4. A dialer is never silent on Live for long: gRPC's keepalive tells its listener too late that it
+   is frozen, since it must be patient with thin lines.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from meerkat.transport.outbox import Outbox
 from meerkat.transport.streams import Stream, StreamLost
 
 __all__ = ["GrpcLink"]
+
+LOOKS = 5  # of the listener, before it takes a silent dialer for frozen
 
 
 class GrpcLink:
@@ -49,6 +53,7 @@ class GrpcLink:
         self._bulk_flows.set()
         self._reason: str | None = None
         self._over = asyncio.Event()
+        self._silent_looks = 0
 
     def __repr__(self) -> str:
         way = "to" if self.outbound else "from"
@@ -94,6 +99,8 @@ class GrpcLink:
                     self._drain(self._write_bulk(bulk)),
                 )
                 pumps = [group.create_task(pump) for pump in work]
+                if not self.outbound:
+                    pumps.append(group.create_task(self._watch()))
                 await self._over.wait()
                 for pump in pumps:
                     pump.cancel()
@@ -148,6 +155,7 @@ class GrpcLink:
     async def _read_live(self, live: Stream) -> None:
         options = self._options
         while (message := await live.read()) is not None:
+            self._silent_looks = 0
             received, goodbye = frames.decode(message, options.max_frame_bytes)
             for run in frames.slices(received, options.receive_frames, options.receive_bytes):
                 if self._reason is None:
@@ -158,10 +166,27 @@ class GrpcLink:
         self._end("lost")
 
     async def _write_live(self, live: Stream) -> None:
-        while taken := await self._live.take():
-            await live.write(frames.encode(taken))
+        while (taken := await self._take_live()) != []:
+            await live.write(frames.encode(taken or ()))
         await live.write(frames.encode((), goodbye=self._reason))
         await live.finish()
+
+    async def _take_live(self) -> list[bytes] | None:
+        """What is to be written; empty at the end, None if a dialer has been silent for long."""
+        if not self.outbound:
+            return await self._live.take()
+        try:
+            async with asyncio.timeout(self._options.heartbeat):
+                return await self._live.take()
+        except TimeoutError:
+            return None
+
+    async def _watch(self) -> None:
+        """End the link if the dialer sends no heartbeats. A busy loop of ours delays the looks."""
+        while self._silent_looks < LOOKS:
+            await asyncio.sleep(self._options.heartbeats_missed / LOOKS)
+            self._silent_looks += 1
+        self._end("frozen")
 
     async def _read_bulk(self, bulk: Stream) -> None:
         while True:

@@ -26,14 +26,17 @@ class TransportOptions:
     receive_bytes: int = 256 * KiB  # bytes in one call of the listener, unless one frame is larger
     keepalive: float = 2.0  # s of silence before a ping (measured: a cut is noticed in 1.3-4 s)
     keepalive_timeout: float = 2.0  # s to wait for its answer
+    thin_timeout: float = 10.0  # ... where bulk may be in its way (measured: 256 kbit/s needs it)
+    heartbeat: float = 2.0  # s of silence on Live until the dialer sends an empty message
+    heartbeats_missed: float = 4.5  # s without any until the listener takes the dialer for frozen
     goodbye_wait: float = 0.5  # s at most for queued frames and the goodbye to leave
     dial_timeout: float = 5.0  # s for TCP, TLS and the far end's acceptance together
     pair_timeout: float = 5.0  # s for a link's second stream to arrive
     max_halves: int = 64  # streams waiting for their other half, all members together
 
 
-def _keepalive_arguments(options: TransportOptions) -> list[tuple[str, int]]:
-    interval, timeout = round(options.keepalive * 1000), round(options.keepalive_timeout * 1000)
+def _keepalive_arguments(keepalive: float, answer: float) -> list[tuple[str, int]]:
+    interval, timeout = round(keepalive * 1000), round(answer * 1000)
     return [
         ("grpc.keepalive_time_ms", interval),
         ("grpc.keepalive_timeout_ms", timeout),
@@ -44,10 +47,17 @@ def _keepalive_arguments(options: TransportOptions) -> list[tuple[str, int]]:
     ]
 
 
-def channel_arguments(options: TransportOptions, name: str) -> list[tuple[str, int | str]]:
-    """Arguments of a channel to the peer whose pinned certificate carries ``name``."""
+def channel_arguments(
+    options: TransportOptions, name: str, *, bulk: bool = False
+) -> list[tuple[str, int | str]]:
+    """Arguments of a channel to the peer whose pinned certificate carries ``name``.
+
+    On a thin line the answer to a ping waits behind ``bulk`` for seconds (measured at 1 Mbit/s:
+    every 4 s such a link was taken for frozen, and a file never arrived). Live notices instead.
+    """
+    patience = options.thin_timeout if bulk else options.keepalive_timeout
     return [
-        *_keepalive_arguments(options),
+        *_keepalive_arguments(options.keepalive, patience),
         ("grpc.ssl_target_name_override", name),
         ("grpc.use_local_subchannel_pool", 1),  # each channel is a connection of its own
         ("grpc.enable_retries", 0),  # a link is made anew, never repaired
@@ -58,10 +68,10 @@ def channel_arguments(options: TransportOptions, name: str) -> list[tuple[str, i
 
 
 def server_arguments(options: TransportOptions) -> list[tuple[str, int | str]]:
-    """Arguments of the listening server."""
+    """Arguments of the listening server. It has one patience for both connections of a link."""
     shortest = round(options.keepalive * 1000 / 2)
     return [
-        *_keepalive_arguments(options),
+        *_keepalive_arguments(options.keepalive, options.thin_timeout),
         ("grpc.so_reuseport", 0),  # else two nodes share a port silently (measured)
         # Pings more frequent than this are answered by GOAWAY too_many_pings (measured).
         ("grpc.http2.min_recv_ping_interval_without_data_ms", shortest),
