@@ -209,7 +209,10 @@ def page(found: list[Finding], seeds: int, tables: Iterable[str]) -> str:
     others = "; ".join(f"*{short}*: {name}" for short, name in PROTOCOLS.items())
     lines = ["# The overlay in figures", "", ABOUT.format(seeds=seeds, others=others), ""]
     order = [*tables, "tree after kill"]
-    cases = {(one.table, one.peers, one.case): None for one in found}
+    cases = sorted(
+        {(one.table, one.peers, one.case) for one in found},
+        key=lambda case: (case[1], len(case[2]), case[2]),  # forks end in any order
+    )
     for table in sorted({one.table for one in found}, key=order.index):
         lines += [f"## {TABLES[table]}", ""]
         for key in cases:

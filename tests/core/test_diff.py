@@ -66,15 +66,15 @@ def test_repeated_lines_do_not_cost_their_square() -> None:
     changed = lines.copy()
     for place in (100, 9_000, 19_000):
         changed[place] = "another\n"
-    started = time.perf_counter()
+    started = time.process_time()
     edits = diff("".join(lines), "".join(changed))
-    assert time.perf_counter() - started < 2  # 0.02 s alone; the bound is for a busy machine
+    assert time.process_time() - started < 2  # s of CPU; 0.02 alone
     assert sum(edit.deleted + len(edit.inserted) for edit in edits) <= 3 * 17
 
 
 def test_a_total_rewrite_is_bounded() -> None:
     old = "".join(f"{i * 7919 % 104729} old text\n" for i in range(100_000))
     new = "".join(f"new {i * 6271 % 104723} words\n" for i in range(100_000))
-    started = time.perf_counter()
+    started = time.process_time()
     assert apply_edits(old, diff(old, new)) == new
-    assert time.perf_counter() - started < 5  # 0.7 s alone
+    assert time.process_time() - started < 7  # s of CPU; 0.7 alone

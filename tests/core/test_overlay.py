@@ -21,6 +21,7 @@ from meerkat.core.messages import (
     Contacts,
     Hello,
     Intent,
+    JoinHint,
     JoinRequest,
     MergeHint,
     Message,
@@ -888,3 +889,23 @@ def test_own_links_follow_the_sampler_while_it_converges():
     assert chosen() > before + 0.1
     assert abs(statistics.mean(net.degrees()) - degree) < 2
     assert whole(net)
+
+
+def test_walks_that_come_back_at_once_do_not_starve_dials():
+    """Two survivors, linked to each other, know living ones by hearsay: no walk leads there."""
+    desk = Desk(size=1000)
+    desk.fill(1, degree=1)
+    known = tuple(desk.contact(number) for number in range(20))
+    (neighbor,) = desk.overlay.linked
+    desk.hear(neighbor.id, Contacts(known))
+    dialled: set[bytes] = set()
+    for _ in range(100):
+        effects = desk.wait(0.1)
+        dialled |= {bytes(one.author) for one in effects if isinstance(one, Dial)}
+        for dial in [one for one in effects if isinstance(one, Dial)]:
+            desk.overlay.dial_failed(DialFailed(dial.author, dial.address, "dead"), desk.now)
+        for walk in sent(effects, JoinRequest):
+            assert isinstance(walk.message, JoinRequest)
+            desk.hear(neighbor.id, JoinHint(walk.message.request, ()))
+
+    assert len(dialled) >= 10, "of 30 tries in ten seconds no more than every other is a walk"

@@ -90,6 +90,7 @@ def test_the_shipped_scenarios_are_listed(meerkat: Meerkat):
         (["nowhere"], "There is no scenario 'nowhere'. Take one of churn"),
         (["missing.toml"], "The scenario missing.toml cannot be read"),
         (["kill_half", "--plot", "picture.gif"], "A picture's name ends in .png or .svg"),
+        (["whole_pool"], "The scenario whole pool saves files"),
         (["churn", "--full"], "Whole peers (--full) cannot play the step churn"),
         (["kill_half", "--full", "--peers", "5000"], "--full takes at most 1000 peers"),
     ],

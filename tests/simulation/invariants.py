@@ -11,7 +11,7 @@ from tests.simulation.users import Users
 SETTLE_LIMIT = 60.0  # virtual s
 QUIET = 21.0  # virtual s watched for storms: two beats
 RECONNECTS = 60  # events of links that find each other again after a restart
-QUIET_EVENTS = 30  # per pair of peers in that time: beats, presences, contacts and their timers
+QUIET_EVENTS = 40  # per pair of peers in that time: beats, presences, contacts and their timers
 
 
 def check_all(simulator: Simulator, users: Users, *, doubled: bool = False) -> None:

@@ -145,12 +145,12 @@ class Roster:
     def may_write(self, author: AuthorId) -> bool:
         """Whether operations of ``author`` are admitted."""
         record = self.authors.get(author)
-        return record is not None and MemberId(record.member) in self.members
+        return record is not None and record.member in self.members
 
     def may_link(self, author: AuthorId) -> bool:
         """Whether we talk to ``author`` at all: members, and whom the door introduced."""
         record = self.authors.get(author)
-        return record is not None and (record.introduced or MemberId(record.member) in self.members)
+        return record is not None and (record.introduced or record.member in self.members)
 
     def knows(self, member: MemberId) -> bool:
         """Whether we talk to any author of ``member``, also to one we have not heard of yet."""
