@@ -19,7 +19,6 @@ from .messages import Graft, Prune
 __all__ = ["Trees", "TreesConfig"]
 
 
-
 @dataclass(frozen=True, slots=True)
 class TreesConfig:
     """Times in seconds."""
