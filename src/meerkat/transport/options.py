@@ -26,6 +26,7 @@ class TransportOptions:
     receive_bytes: int = 256 * KiB  # bytes in one call of the listener, unless one frame is larger
     keepalive: float = 2.0  # s of silence before a ping (measured: a cut is noticed in 1.3-4 s)
     keepalive_timeout: float = 2.0  # s to wait for its answer
+    thin_keepalive: float = 10.0  # the same where Live notices first: only ends what is forgotten
     thin_timeout: float = 10.0  # ... where bulk may be in its way (measured: 256 kbit/s needs it)
     heartbeat: float = 2.0  # s of silence on Live until the dialer sends an empty message
     heartbeats_missed: float = 4.5  # s without any until the listener takes the dialer for frozen
@@ -55,9 +56,9 @@ def channel_arguments(
     On a thin line the answer to a ping waits behind ``bulk`` for seconds (measured at 1 Mbit/s:
     every 4 s such a link was taken for frozen, and a file never arrived). Live notices instead.
     """
-    patience = options.thin_timeout if bulk else options.keepalive_timeout
+    live = (options.keepalive, options.keepalive_timeout)
     return [
-        *_keepalive_arguments(options.keepalive, patience),
+        *_keepalive_arguments(*((options.thin_keepalive, options.thin_timeout) if bulk else live)),
         ("grpc.ssl_target_name_override", name),
         ("grpc.use_local_subchannel_pool", 1),  # each channel is a connection of its own
         ("grpc.enable_retries", 0),  # a link is made anew, never repaired
@@ -71,7 +72,7 @@ def server_arguments(options: TransportOptions) -> list[tuple[str, int | str]]:
     """Arguments of the listening server. It has one patience for both connections of a link."""
     shortest = round(options.keepalive * 1000 / 2)
     return [
-        *_keepalive_arguments(options.keepalive, options.thin_timeout),
+        *_keepalive_arguments(options.thin_keepalive, options.thin_timeout),
         ("grpc.so_reuseport", 0),  # else two nodes share a port silently (measured)
         # Pings more frequent than this are answered by GOAWAY too_many_pings (measured).
         ("grpc.http2.min_recv_ping_interval_without_data_ms", shortest),
