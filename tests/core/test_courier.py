@@ -452,12 +452,15 @@ def test_only_who_has_the_letter_can_give_it_back():
     assert house.courier.on_failed(far, DirectFailed(message.id), 0.0) == []
 
 
+TTL = CourierConfig().ttl
+
+
 def test_the_ttl_ends_a_walk():
     town = Town(CHAIN)
     town.teach(4)
     message = taken(town, 0, 4)
     house, near, _ = hop(town)
-    far_travelled = Direct(message.id, message.to, message.source, message.box, 19)
+    far_travelled = Direct(message.id, message.to, message.source, message.box, TTL - 1)
 
     assert house.courier.on_direct(near, far_travelled, 0.0, WALL) == [
         Send(near, DirectFailed(message.id))
