@@ -111,9 +111,9 @@ def make_identity(name: str) -> Identity:
     return Identity(SigningKey(seed_of(name, "member")), b"certificate of " + name.encode(), name)
 
 
-def make_pool(count: int) -> list[Party]:
+def make_pool(count: int, names: Sequence[str] = NAMES) -> list[Party]:
     """So many members who know each other and have the same operations."""
-    parties = [Party(name, MemoryStore(), make_identity(name)) for name in NAMES[:count]]
+    parties = [Party(name, MemoryStore(), make_identity(name)) for name in names[:count]]
     first = parties[0]
     with first.store.transaction():
         pool = found_pool(

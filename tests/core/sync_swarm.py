@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from random import Random
 
-from meerkat.core.actions import Action, MemberAdded, PutFolder
-from meerkat.core.birth import begin_join, finish_join, found_pool
+from meerkat.core.actions import Action, PutFolder
 from meerkat.core.effects import Effect, Send, StartTimer
 from meerkat.core.events import LinkId
 from meerkat.core.messages import (
@@ -21,37 +20,14 @@ from meerkat.core.messages import (
 )
 from meerkat.core.sync import Sync, SyncConfig
 from meerkat.core.trees import Trees
-from meerkat.testing.memory_store import MemoryStore
-from tests.core.replicas import WALL, Party, entropy_of, exchange, make_identity
+from tests.core.replicas import Party, make_pool
 
 BEAT = 10.0  # s between Beats of the overlay
 
 
 def make_parties(count: int) -> list[Party]:
     """A founder and so many members, who all have the same."""
-    parties = [Party(f"peer{n}", MemoryStore(), make_identity(f"peer{n}")) for n in range(count)]
-    first = parties[0]
-    with first.store.transaction():
-        pool = found_pool(
-            first.store,
-            first.identity,
-            pool_name="test",
-            entropy=entropy_of(first.name),
-            wall=WALL,
-        )
-    first.load(pool)
-    for one in parties[1:]:
-        newborn = begin_join(one.identity, pool, entropy=entropy_of(one.name), wall=WALL)
-        with first.store.transaction():
-            added = MemberAdded(bytes(one.identity.member), "writer", one.name)
-            first.replica.write_membership([added], WALL)
-            first.replica.flush()
-        first.take([newborn.opened.data])
-        with one.store.transaction():
-            finish_join(one.store, newborn, pool_name="test", introductions=[])
-        one.load(pool)
-    exchange(parties)
-    return parties
+    return make_pool(count, [f"peer{n}" for n in range(count)])
 
 
 class SyncSwarm:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meerkat.core.allowance import Allowance
 from meerkat.core.effects import CloseLink, Effect, Send, StartTimer
 from meerkat.core.events import LinkId
-from meerkat.core.gossip import Gossip, GossipConfig, _Bucket, _Heard, signed_part
+from meerkat.core.gossip import Gossip, GossipConfig, _Heard, signed_part
 from meerkat.core.messages import Announce, Broadcast, Graft, Prune, Push
 from meerkat.core.trees import Trees
 from tests.core.gossip_swarm import BOOT, POOL, WALL, OpenGate, Swarm, author_of, component
@@ -319,7 +320,7 @@ def test_grafts_are_bounded(alone):
 
 @given(order=st.lists(st.integers(1, 40), max_size=200), window=st.integers(1, 64))
 def test_each_is_heard_once_and_within_the_window_never_missed(order, window):
-    heard, seen = _Heard(BOOT, _Bucket(1, 0.0)), set[int]()
+    heard, seen = _Heard(BOOT, Allowance(1, 1)), set[int]()
     for sequence in order:
         top = max(seen, default=0)
         if heard.has(sequence):

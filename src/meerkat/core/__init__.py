@@ -21,6 +21,7 @@ Read in this order:
 - ``planner``     what the disk should hold -> jobs
 - ``blobs``       which chunk to ask from whom; ``holdings`` what we can give
 - ``messages``, ``wire``   what peers say to each other
+- ``timing``, ``allowance``   shared words for times; token buckets
 - ``gate``        who may be a neighbor; ``roster_gate`` asks the roster
 - ``contact``, ``book``, ``sampler``   where everybody is, signed; whom to choose
 - ``neighbors``, ``attempts``, ``handshake``, ``admission``   links, and who becomes one

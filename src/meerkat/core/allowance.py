@@ -1,4 +1,4 @@
-"""How much somebody may ask of us: a token bucket."""
+"""How much somebody may ask of us, or we may try: a token bucket."""
 
 from __future__ import annotations
 
@@ -14,12 +14,25 @@ class Allowance:
         self.rate, self.burst = rate, burst
         self._left, self._at = burst, 0.0
 
-    def take(self, now: float) -> bool:
-        """Take one, if there is one. ``now``: monotonic time, s."""
+    def has(self, now: float, count: float = 1.0) -> bool:
+        """Whether so many may be taken. ``now``: monotonic time, s."""
         if now > self._at:
             self._left = min(self.burst, self._left + (now - self._at) * self.rate)
             self._at = now
-        if self._left < 1:
+        return self._left >= count
+
+    def spend(self, count: float = 1.0) -> None:
+        """They are gone, whether there were so many or not."""
+        self._left -= count
+
+    def take(self, now: float, count: float = 1.0) -> bool:
+        """Take so many, if there are."""
+        if not self.has(now, count):
             return False
-        self._left -= 1
+        self.spend(count)
         return True
+
+    def wait(self, now: float) -> float:
+        """Seconds until there is one."""
+        left = min(self.burst, self._left + max(now - self._at, 0.0) * self.rate)
+        return 0.0 if left >= 1.0 else (1.0 - left) / self.rate

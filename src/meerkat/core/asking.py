@@ -17,12 +17,10 @@ from .link_heads import LinkHeads
 from .log import Log
 from .messages import WantOperations
 from .sync_config import SyncConfig
+from .timing import NEVER, ROUNDING
 from .trees import Trees
 
 __all__ = ["Asking"]
-
-NEVER = float("inf")
-ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
 
 
 @dataclass(slots=True)

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from .allowance import Allowance
+from .contact import STAMP_AHEAD
 from .gate import Gate
 from .ids import AuthorId
 from .messages import Beacon, Contact, MergeHint
-from .neighbors import Bucket
 from .overlay_config import OverlayConfig
+from .timing import MS, ROUNDING
 
 __all__ = ["Beacons", "Merges"]
 
-MS = 1000
-AHEAD_MS = 86_400_000  # a beacon of another day is refused, as a contact's stamp is
 SILENT_MAX = 64  # beacons that fell silent, remembered so that no echo brings them back
 SWITCHES_RATE = 1.0  # a second; a pool that grows by one meets H(n) smaller ids (guess)
 SWITCHES_BURST = 16.0
@@ -26,7 +26,6 @@ MERGES_MAX = 256
 ID_HEAD_BYTES = 8
 ID_HEADS = 1 << (8 * ID_HEAD_BYTES)
 MISSED = 1.5  # sequences of one beacon that a part must lack to be apart (guess)
-ROUNDING = 0.001
 
 
 class Beacons:
@@ -54,7 +53,7 @@ class Beacons:
         self._heard_at = self._stable_at = 0.0
         self._speak_at = 0.0  # when we speak as the beacon, or stand up for it
         self._silent: dict[AuthorId, int] = {}
-        self._switches = Bucket(SWITCHES_RATE, SWITCHES_BURST)
+        self._switches = Allowance(SWITCHES_RATE, SWITCHES_BURST)
 
     def become(self, now: float) -> None:
         """We are another author now (or have just begun): our own beacon until we hear another."""
@@ -95,14 +94,14 @@ class Beacons:
         if beacon.author == author:
             if beacon.sequence <= self._sequence or author == self._gate.author:
                 return False
-            if beacon.sequence > wall * MS + AHEAD_MS:
+            if beacon.sequence > (wall + STAMP_AHEAD) * MS:
                 return False
             early = now - self._heard_at < self._config.beacon_every / 2
             if early and not self._switches.take(now):
                 return False  # a flood of somebody else's making
             self._sequence, self._heard_at = beacon.sequence, now
             return True
-        if beacon.author > author or beacon.sequence > wall * MS + AHEAD_MS:
+        if beacon.author > author or beacon.sequence > (wall + STAMP_AHEAD) * MS:
             return False
         other = AuthorId(beacon.author)
         if (

@@ -17,6 +17,7 @@ from .messages import Contact
 from .overlay_config import OverlayConfig
 from .packing import pack
 from .ports import Store, Table
+from .timing import MS
 
 __all__ = ["Book", "Entry", "State"]
 
@@ -28,7 +29,6 @@ TRIED_FAILS = 3  # attempts in vain until one that we met is taken for lost (gue
 STRANGERS_MAX = 64  # contacts of authors that we do not know yet
 DRAWS = 4  # for the one to go, or to hand out
 FORMAT = 2
-MS = 1000
 NEVER = -1e9
 
 

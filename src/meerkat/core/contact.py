@@ -13,6 +13,7 @@ from .gate import Gate
 from .ids import AuthorId, PoolId
 from .messages import Contact
 from .packing import pack
+from .timing import MS
 
 __all__ = [
     "Belief",
@@ -26,7 +27,6 @@ __all__ = [
 
 CONTACT_DOMAIN = b"meerkat contact 1\x00"
 JOIN_DOMAIN = b"meerkat join 1\x00"
-MS = 1000  # in a second
 STAMP_AHEAD = 86_400.0  # s; a clock may be wrong by a day before its contacts are refused (guess)
 V4_BLOCK_BYTES = 3  # /24 and /48: what one owner usually has whole (overlay.md, 5.7)
 V6_BLOCK_BYTES = 6

@@ -24,12 +24,12 @@ from .ids import AuthorId, MemberId
 from .letters import Letter, LetterError, LetterKind, Open, Seal, open_letter, write_letter
 from .messages import Direct, DirectAck, DirectFailed
 from .pointers import FAR, Pointers
+from .timing import ROUNDING
 
 __all__ = ["Courier", "CourierConfig", "Delivered", "News", "Received", "Unreachable"]
 
 ID_BYTES = 16
 TIMER = "courier"
-ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
 _ACK_DOMAIN = b"meerkat letter arrived 1\x00"
 
 

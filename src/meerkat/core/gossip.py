@@ -17,18 +17,19 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from .allowance import Allowance
 from .effects import CloseLink, Effect, Send, StartTimer
 from .events import LinkId
 from .gate import Gate
 from .ids import AuthorId, PoolId
 from .messages import MAX_ANNOUNCED, Announce, AnnounceEntry, Broadcast, Graft, Push
+from .timing import ROUNDING
 from .trees import Trees
 
 __all__ = ["Arrived", "BroadcastKind", "Gossip", "GossipConfig", "signed_part"]
 
 DOMAIN = b"meerkat broadcast 1\x00"
 MAX_HOPS = 255  # as far as the field counts
-ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
 
 
 class BroadcastKind(IntEnum):
@@ -93,25 +94,6 @@ _Key = tuple[bytes, int, int]
 """(author, boot, sequence)"""
 
 
-class _Bucket:
-    """A token bucket: ``rate`` a second, at most ``burst`` at once."""
-
-    __slots__ = ("_at", "_level")
-
-    def __init__(self, burst: float, now: float) -> None:
-        self._level, self._at = burst, now
-
-    def has(self, count: float, rate: float, burst: float, now: float) -> bool:
-        """Fill up; whether so many may be taken."""
-        self._level = min(burst, self._level + (now - self._at) * rate)
-        self._at = now
-        return self._level >= count
-
-    def take(self, count: float) -> None:
-        """They are gone."""
-        self._level -= count
-
-
 @dataclass(slots=True)
 class _Heard:
     """Of one author's boot: the newest sequence, and which before it did not come.
@@ -121,7 +103,7 @@ class _Heard:
     """
 
     boot: int
-    bucket: _Bucket
+    allowance: Allowance
     top: int = 0
     missing: int = 0
 
@@ -168,8 +150,8 @@ class _Awaited:
 
 @dataclass(slots=True)
 class _Link:
-    announces: _Bucket
-    grafts: _Bucket
+    announces: Allowance
+    grafts: Allowance
     waiting: int = 0  # announcements that this link was the first to make
     misses: int = 0
 
@@ -199,8 +181,8 @@ class Gossip:
             return []
         config = self._config
         self._links[link] = _Link(
-            _Bucket(config.announce_rate * config.burst, now),
-            _Bucket(config.graft_rate * config.burst, now),
+            Allowance(config.announce_rate, config.announce_rate * config.burst),
+            Allowance(config.graft_rate, config.graft_rate * config.burst),
         )
         entries: list[AnnounceEntry] = []
         for key, kept in reversed(self._kept.items()):
@@ -283,9 +265,7 @@ class Gossip:
         author = AuthorId(broadcast.author)
         if not self._may_be_news(author, broadcast.boot, wall):
             return Arrived(None, [])
-        if heard is not None and not heard.bucket.has(
-            1, self._config.author_rate, self._config.author_burst, now
-        ):
+        if heard is not None and not heard.allowance.has(now):
             return Arrived(None, [])
         if not self._proven(author, broadcast):
             return Arrived(None, [CloseLink(link, "forged")])
@@ -322,7 +302,7 @@ class Gossip:
         key = (author, broadcast.boot, broadcast.sequence)
         heard = self._heard_of(broadcast, now)
         heard.add(broadcast.sequence, self._config.window)
-        heard.bucket.take(1)
+        heard.allowance.spend()
         kept = _Kept(broadcast, hops, link, now)
         self._keep(kept)
         who_has, effects = {link}, list[Effect]()
@@ -346,13 +326,11 @@ class Gossip:
 
     def on_announce(self, link: LinkId, message: Announce, now: float, wall: float) -> list[Effect]:
         """The other side has these; some of them may be news."""
-        state, config = self._links.get(link), self._config
+        state = self._links.get(link)
         if state is None:
             return []
-        rate = config.announce_rate
-        if not state.announces.has(len(message.entries), rate, rate * config.burst, now):
+        if not state.announces.take(now, len(message.entries)):
             return []
-        state.announces.take(len(message.entries))
         for author, boot, sequence, _ in message.entries:
             key = (author, boot, sequence)
             awaited = self._awaited.get(key)
@@ -381,14 +359,12 @@ class Gossip:
 
     def on_graft(self, link: LinkId, message: Graft, now: float) -> list[Effect]:
         """The other side wants a tree's news pushed, and some that it missed at once."""
-        state, config = self._links.get(link), self._config
+        state = self._links.get(link)
         if state is None:
             return []
         self._trees.on_graft(link, message.tree, now)
-        rate = config.graft_rate
-        if not state.grafts.has(len(message.entries), rate, rate * config.burst, now):
+        if not state.grafts.take(now, len(message.entries)):
             return []
-        state.grafts.take(len(message.entries))
         found = [self._kept.get(entry[:3]) for entry in message.entries]
         return [Send(link, Push(one.broadcast, one.hops)) for one in found if one is not None]
 
@@ -484,8 +460,9 @@ class Gossip:
         """What was heard of its author's boot, which may be a new one."""
         heard = self._heard.pop(broadcast.author, None)
         if heard is None or heard.boot < broadcast.boot:
-            bucket = heard.bucket if heard else _Bucket(self._config.author_burst, now)
-            heard = _Heard(broadcast.boot, bucket)
+            config = self._config
+            fresh = Allowance(config.author_rate, config.author_burst)
+            heard = _Heard(broadcast.boot, heard.allowance if heard else fresh)
             heard.top = max(0, broadcast.sequence - 1 - self._config.late)
         self._heard[broadcast.author] = heard
         if len(self._heard) > self._config.authors_count:

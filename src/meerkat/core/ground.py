@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from .allowance import Allowance
 from .attempts import Attempts
 from .beacon import Beacons, Merges
 from .book import Book
@@ -15,16 +16,16 @@ from .contact import Belief, judge_contact, sign_contact
 from .effects import CloseLink, Effect, Notify
 from .gate import Gate
 from .messages import Contact, HeadEntry
-from .neighbors import Bucket, Neighbor, Neighbors, Phase
+from .neighbors import Neighbor, Neighbors, Phase
 from .overlay_config import OverlayConfig
 from .ports import Store
 from .sampler import Sampler
 from .seeking import Seeker
+from .timing import MS
 from .walks import Host, Walks
 
 __all__ = ["POLITE", "Ground"]
 
-MS = 1000
 POLITE = frozenset({"shed", "enough", "busy", "probe", "walk", "duplicate", "replaced"})
 """Goodbyes of somebody who is there, and will be."""
 OUR_PART = 300.0  # s; whoever answered a dial so recently is in our part of the pool (guess)
@@ -137,7 +138,7 @@ class Ground:
     ) -> list[Effect]:
         """Contacts that a neighbor vouches for."""
         if link.contacts is None:
-            link.contacts = Bucket(self.config.contacts_rate, self.config.contacts_burst)
+            link.contacts = Allowance(self.config.contacts_rate, self.config.contacts_burst)
         for contact in contacts:
             if not link.contacts.take(now):
                 break  # each may cost us a signature

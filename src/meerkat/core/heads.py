@@ -73,11 +73,3 @@ class Heads:
     def merge(self, entries: Iterable[tuple[AuthorId, int]]) -> list[tuple[AuthorId, int]]:
         """Raise many entries; returns those that were news."""
         return [entry for entry in entries if self.advance(*entry)]
-
-    def missing_from(self, other: Heads) -> list[Range]:
-        """What these heads have and ``other`` lacks, sorted by author."""
-        return [
-            Range(author, other[author] + 1, sequence)
-            for author, sequence in self.items()
-            if sequence > other[author]
-        ]

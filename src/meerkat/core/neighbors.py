@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from enum import Enum
 from random import Random
 
+from .allowance import Allowance
 from .events import LinkId
 from .ids import AuthorId, MemberId
 from .messages import Contact, Intent
 
-__all__ = ["Bucket", "Kind", "Neighbor", "Neighbors", "Phase"]
+__all__ = ["Kind", "Neighbor", "Neighbors", "Phase"]
 
 
 class Phase(Enum):
@@ -32,31 +33,6 @@ class Kind(Enum):
     INBOUND = "inbound"
     CLIENT = "client"  # the other side only dials out
     GUEST = "guest"  # a newcomer at a full entry, until it has links of its own
-
-
-class Bucket:
-    """Tokens: so many a second, so many at once."""
-
-    __slots__ = ("_at", "_burst", "_rate", "_tokens")
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate, self._burst = rate, burst
-        self._tokens, self._at = burst, 0.0
-
-    def take(self, now: float) -> bool:
-        """Spend one, if there is one."""
-        tokens = self._tokens + max(now - self._at, 0.0) * self._rate
-        self._at = now
-        self._tokens = min(tokens, self._burst)
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
-
-    def wait(self, now: float) -> float:
-        """Seconds until there is one."""
-        tokens = min(self._tokens + max(now - self._at, 0.0) * self._rate, self._burst)
-        return 0.0 if tokens >= 1.0 else (1.0 - tokens) / self._rate
 
 
 @dataclass(slots=True)
@@ -85,8 +61,8 @@ class Neighbor:
     shuffled_at: float = -1e9
     strikes: int = 0
     excess: int = 0
-    walks: Bucket | None = None
-    contacts: Bucket | None = None
+    walks: Allowance | None = None
+    contacts: Allowance | None = None
 
     @property
     def counted(self) -> bool:

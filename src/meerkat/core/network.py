@@ -50,14 +50,12 @@ from .packing import pack
 from .ports import Store
 from .presence import PresenceConfig, Presences
 from .status import NetworkPicture
+from .timing import MS, NEVER, ROUNDING
 from .trees import Trees, TreesConfig
 
 __all__ = ["Network", "NetworkConfig"]
 
-MS = 1000  # in a second
-NEVER = float("inf")
 HINTS = 64  # of an announcement, looked at for the shortest way to their authors (guess)
-ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
 
 _contact: msgspec.msgpack.Decoder[Contact] = msgspec.msgpack.Decoder(Contact)
 

@@ -1,6 +1,6 @@
 """The overlay: who is a neighbor, and what neighbors tell each other to keep the pool in one piece.
 
-Composes the address book, the sampler, walks, beacons and the seeker; the handshake is here.
+Composes what stands on common ``ground``: handshake, walks, beacons, the seeker, tending.
 Departures from overlay.md, section 5: a Hello that answers is the acceptance; keepalive is the
 transport's; a full entry takes newcomers as guests.
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from .allowance import Allowance
 from .contact import Belief
 from .effects import CloseLink, Effect, Send, StartTimer
 from .events import DialFailed, Discovered, LinkId, LinkUp
@@ -36,16 +37,15 @@ from .messages import (
     NetworkMessage,
     WalkKind,
 )
-from .neighbors import Bucket, Kind, Neighbor, Phase
+from .neighbors import Kind, Neighbor, Phase
 from .overlay_config import OverlayConfig
 from .ports import Store
 from .tending import Tending
+from .timing import NEVER, ROUNDING
 from .walks import Outcome
 
 __all__ = ["Greeted", "Kind", "Neighbor", "Overlay", "OverlayConfig", "Phase"]
 
-NEVER = float("inf")
-ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
 TIMER = "overlay"
 DOOR_CONTACTS = 24  # for somebody who enters: enough not to meet the same few (guess)
 NOTICES_RATE, NOTICES_BURST = 2.0, 20.0  # of walks passing by, a second
@@ -76,7 +76,7 @@ class Overlay:
         self._due = 0.0
         self._timer_at = NEVER
         self._size = 0
-        self._notices = Bucket(NOTICES_RATE, NOTICES_BURST)
+        self._notices = Allowance(NOTICES_RATE, NOTICES_BURST)
         self.counts: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
         """What became of the JOIN_REQs that came by."""
 

@@ -16,10 +16,10 @@ from .gate import Gate
 from .ids import AuthorId
 from .packing import pack
 from .status import NetworkNode, NetworkPicture
+from .timing import ROUNDING
 
 __all__ = ["Presence", "PresenceConfig", "Presences"]
 
-ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
 SHORT_BYTES = 8  # of a neighbor's id: 1 collision in 10^13 for 1,000 peers (birthday bound)
 
 

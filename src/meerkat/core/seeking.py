@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from random import Random
 
+from .allowance import Allowance
 from .attempts import Attempts
 from .book import Book, Entry, State
 from .contact import neighborhood
@@ -16,18 +17,17 @@ from .effects import Effect
 from .gate import Gate
 from .ids import AuthorId
 from .messages import Intent, WalkKind
-from .neighbors import Bucket, Kind, Neighbors
+from .neighbors import Kind, Neighbors
 from .overlay_config import OverlayConfig
 from .sampler import Sampler
+from .timing import NEVER, ROUNDING
 from .walks import Walks
 
 __all__ = ["Seeker"]
 
-NEVER = float("inf")
 WALK_SHARE = 3  # every third try is a walk
 DOUBTFUL_SHARE = 4  # every fourth dial goes to somebody lost, who may be back (guess)
 FEW = 1  # links; so few may break together at any moment
-ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
 URGENT_MAX = 256
 DISTRUSTED_MAX = 256
 REUNION_TRIES = 3  # at those we lost, until one answers (guess)
@@ -58,7 +58,7 @@ class Seeker:
         """Whom we do not choose until then."""
         self.won = 0
         """Walks that brought a link since we had none."""
-        self._tries = Bucket(config.tries_rate, config.tries_burst)
+        self._tries = Allowance(config.tries_rate, config.tries_burst)
         self._turn = self._tried = 0
         self._walked = False  # was the last try a walk, when it could have been a dial?
         self._walk_at = 0.0
@@ -148,7 +148,7 @@ class Seeker:
         """Everyone we lost may be in reach again."""
         self._book.hurry(now, all_lost=True)
         self._urgent = sorted(one.author for one in self._book.of_state(State.LOST))
-        self._tries = Bucket(self._config.tries_rate, self._config.tries_burst)
+        self._tries = Allowance(self._config.tries_rate, self._config.tries_burst)
         self.changed()
 
     # -- deciding --------------------------------------------------------------------------

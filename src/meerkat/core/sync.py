@@ -30,12 +30,10 @@ from .log import Admission, Log
 from .messages import MAX_HEADS, HaveHeads, HeadEntry, Operations, WantOperations
 from .operation import Operation
 from .sync_config import SyncConfig
+from .timing import NEVER, ROUNDING
 from .trees import Trees
 
 __all__ = ["Sync", "SyncConfig"]
-
-NEVER = float("inf")
-ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
 
 
 @dataclass(slots=True)

@@ -47,11 +47,11 @@ from .replica import TALK_KINDS, Replica
 from .shown_text import MAX_NAME_CHARS, clean_text, is_name
 from .status import ChatLine
 from .talk_table import DELIVERED, MAILED, SENT, Line, TalkTable
+from .timing import MS
 
 __all__ = ["Talk", "TalkConfig"]
 
 TIMER = "talk"
-MS = 1000  # in a second
 _INDEXED = b"talk/indexed"  # in Table.META: the log was searched for what an older meerkat left
 _SLICE_BYTES = 1024 * 1024  # of the log, read at once while searching
 _ID_BYTES = 16

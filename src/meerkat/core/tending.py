@@ -16,11 +16,10 @@ from .messages import Beat, Contacts
 from .neighbors import Kind, Neighbor, Phase
 from .packing import pack
 from .ports import Store, Table
+from .timing import NEVER, ROUNDING
 
 __all__ = ["Tending"]
 
-NEVER = float("inf")
-ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
 ANCHORS = b"anchors"
 JITTER = (0.8, 1.2)
 BIG_STEP = 2  # a change of our degree that neighbors hear of at once

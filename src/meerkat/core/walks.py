@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from random import Random
 
+from .allowance import Allowance
 from .contact import Belief, judge_contact, sign_join, verify_join
 from .effects import CloseLink, Effect, Send
 from .events import LinkId
@@ -23,13 +24,13 @@ from .messages import (
     JoinRequest,
     WalkKind,
 )
-from .neighbors import Bucket, Neighbor, Neighbors
+from .neighbors import Neighbor, Neighbors
 from .overlay_config import OverlayConfig
+from .timing import ROUNDING
 
 __all__ = ["Answer", "Host", "Outcome", "Walks"]
 
 REQUEST_BYTES = 16
-ROUNDING = 0.001  # s; a timer may ring a hair early, as floating point counts
 MINE_MAX = 256  # requests of ours that are remembered
 
 
@@ -167,11 +168,6 @@ class Walks:
         del self._offers[request]
         return True
 
-    @property
-    def offers_count(self) -> int:
-        """Links that we promised to origins who have to dial us."""
-        return len(self._offers)
-
     def forget(self) -> None:
         """We are another author now."""
         self._mine.clear()
@@ -186,7 +182,7 @@ class Walks:
         """A JOIN_REQ came by."""
         config = self._config
         if link.walks is None:
-            link.walks = Bucket(config.walk_rate, config.walk_burst)
+            link.walks = Allowance(config.walk_rate, config.walk_burst)
         if not link.walks.take(now):
             link.excess += 1
             flood = link.excess > config.flood_excess
