@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from meerkat.control.server import ControlServer
-from meerkat.errors import InvitationError, MeerkatError, UnknownMember
+from meerkat.core.ids import MemberId
+from meerkat.errors import InvitationError, MeerkatError, NotRunning, UnknownMember
+from meerkat.node.editors import Editors
 from meerkat.node.home import locked
+from meerkat.node.mind import Mind
+from meerkat.node.options import NodeConfig
+from meerkat.node.requests import Requests
 from meerkat.node.share import share
 
 ALICE, BOB, CAROL = "aa" * 32, "bb" * 32, "cc" * 32
@@ -50,6 +55,13 @@ def node(author: str, *neighbors: str, **more: Any) -> dict[str, Any]:
         "age": 3.0,
     }
     return {**facts, **more}
+
+
+def _nobody() -> Mind:
+    raise NotRunning("Nobody decides here.")
+
+
+NOBODY = (MemberId(bytes.fromhex(ALICE)), lambda event: None, _nobody, NodeConfig())
 
 
 class FakeRequests:
@@ -109,6 +121,12 @@ class FakeRequests:
     def network(self) -> dict[str, Any]:
         return {"author": ALICE, "nodes": self.nodes}
 
+    def files(self) -> list[dict[str, Any]]:
+        return [{"path": "notes.txt", "kind": "text", "size": 3}]
+
+    def people(self) -> list[dict[str, Any]]:
+        return []
+
 
 class FakeDesk:
     """Everything that the control server asks for."""
@@ -116,6 +134,9 @@ class FakeDesk:
     def __init__(self) -> None:
         self.listeners: list[Callable[[Mapping[str, Any]], None]] = []
         self.requests = FakeRequests(self.publish)
+        self.editors = Editors(
+            lambda event: None, lambda session, frame: None, Requests(*NOBODY), NodeConfig()
+        )
         self.stopped = False
         self.cuts: list[frozenset[bytes]] = []
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -26,8 +26,14 @@ ENDED = "The folder's process ended before it answered."
 class AsyncControlClient:
     """One connection for requests, any number at once. ``async with`` it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, on_text: Callable[[dict[str, Any]], None] = lambda event: None
+    ) -> None:
+        """``on_text`` is called with what happens to texts that this connection opens, and once
+        with ``what`` = "lost" when the connection ends.
+        """
         self._path = path
+        self._on_text = on_text
         self._numbers = itertools.count(1)
         self._open: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._ended = False
@@ -77,6 +83,9 @@ class AsyncControlClient:
     async def _read(self) -> None:
         try:
             while (value := await _read_line(self._reader)) is not None:
+                if value.get("event") == "text":
+                    self._on_text(value)
+                    continue
                 future = self._open.get(value.get("id", 0))
                 if future is not None and not future.done():
                     future.set_result(value)
@@ -84,6 +93,7 @@ class AsyncControlClient:
             LOG.warning("the control connection is given up: %s", error)
         finally:
             self._ended = True
+            self._on_text({"event": "text", "what": "lost"})
             for future in self._open.values():
                 if not future.done():
                     future.set_exception(NotRunning(ENDED))

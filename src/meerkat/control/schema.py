@@ -8,7 +8,7 @@ Unknown fields are ignored, so that an older process understands a newer one's q
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -20,23 +20,34 @@ __all__ = [
     "MAX_LINE",
     "MAX_TEXT",
     "ChatHistory",
+    "CloseText",
     "Cut",
     "Echo",
+    "EditText",
     "Find",
     "GetStatus",
     "Heal",
     "Invite",
+    "ListFiles",
     "Network",
+    "OpenText",
     "PeerRequest",
+    "People",
     "Ping",
     "Publish",
     "Rename",
+    "Replacement",
     "Reply",
     "Request",
     "RequestError",
     "Say",
+    "ServeWeb",
     "Stop",
+    "StopWeb",
     "Subscribe",
+    "TextCursor",
+    "TextFrame",
+    "TextRequest",
     "decode_line",
     "decode_request",
     "encode_line",
@@ -51,6 +62,8 @@ MAX_ECHO_BYTES = 32 * 1024  # there and back; the box around it must fit into a 
 MAX_HISTORY = 10_000  # lines at once; with the longest of texts below MAX_LINE on average
 
 Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Place = tuple[Number, Number]
+"""(line, character), both from 0, in code points."""
 Text = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 """A member's name, or how its id begins; the node finds out who is meant."""
@@ -135,6 +148,77 @@ class Network(_Ask, frozen=True, tag="network"):
     """Who is here, and who is linked to whom."""
 
 
+class OpenText(_Ask, frozen=True, tag="open_text"):
+    """Open a live text under a number of the asker's own. Answers ``path``, ``file``, ``version``
+    and ``text``; ``text`` events with that ``session`` follow (and may come first).
+
+    ``content``: what the editor shows already; a correction follows if the text is another.
+    """
+
+    session: Number
+    path: Annotated[str, Meta(min_length=1, max_length=4096)]
+    speech: Literal["ranges", "yjs"] = "ranges"
+    content: str | None = None
+
+
+class Replacement(Struct, frozen=True):
+    """A change of a text between two positions."""
+
+    start: Place
+    end: Place
+    replacement: str
+
+
+class EditText(_Ask, frozen=True, tag="edit_text"):
+    """Type into an open text. After an error the session is over: open the text again."""
+
+    session: Number
+    revision: Number
+    edits: Annotated[tuple[Replacement, ...], Meta(max_length=100_000)]
+
+
+class TextFrame(_Ask, frozen=True, tag="text_frame"):
+    """A frame (base64) of the y-websocket protocol, for a session that speaks so."""
+
+    session: Number
+    data: bytes
+
+
+class TextCursor(_Ask, frozen=True, tag="text_cursor"):
+    """Where the editor's selections are, as (anchor, head)."""
+
+    session: Number
+    selections: Annotated[tuple[tuple[Place, Place], ...], Meta(max_length=1_024)]
+
+
+class CloseText(_Ask, frozen=True, tag="close_text"):
+    """Done with an open text."""
+
+    session: Number
+
+
+class ListFiles(_Ask, frozen=True, tag="list_files"):
+    """Everything in the folder, by path."""
+
+
+class People(_Ask, frozen=True, tag="people"):
+    """Who is in which text."""
+
+
+class ServeWeb(_Ask, frozen=True, tag="serve_web"):
+    """Serve the web page, if it is not served yet. Answers its ``url``, token and all.
+
+    ``port``: 0 for the one it had. ``origins``: pages of other origins that may connect, too.
+    """
+
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    origins: Annotated[tuple[Annotated[str, Meta(max_length=256)], ...], Meta(max_length=64)] = ()
+
+
+class StopWeb(_Ask, frozen=True, tag="stop_web"):
+    """Serve the web page no more."""
+
+
 class Cut(_Ask, frozen=True, tag="test_cut"):
     """A testing aid: have no link with these members, as if the network between were cut."""
 
@@ -145,9 +229,23 @@ class Heal(_Ask, frozen=True, tag="test_heal"):
     """A testing aid: the end of ``test_cut``."""
 
 
-PeerRequest = Say | Rename | Publish | Echo | Find | ChatHistory | Network
+PeerRequest = Say | Rename | Publish | Echo | Find | ChatHistory | Network | ListFiles | People
 """What the peer itself answers."""
-Request = Ping | GetStatus | Invite | Stop | Subscribe | Cut | Heal | PeerRequest
+TextRequest = OpenText | EditText | TextFrame | TextCursor | CloseText
+"""About the open texts of one connection."""
+Request = (
+    Ping
+    | GetStatus
+    | Invite
+    | Stop
+    | Subscribe
+    | Cut
+    | Heal
+    | ServeWeb
+    | StopWeb
+    | PeerRequest
+    | TextRequest
+)
 
 
 class Reply(Struct, frozen=True, omit_defaults=True):
@@ -173,7 +271,7 @@ def encode_request(request: Request) -> bytes:
     return _encoder.encode(request) + b"\n"
 
 
-def decode_request(line: bytes) -> Request:
+def decode_request(line: bytes | str) -> Request:
     """The request in a line.
 
     Raises:

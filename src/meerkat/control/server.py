@@ -13,69 +13,23 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, Self, assert_never
+from typing import Any, Self
 
-from meerkat.errors import FolderError, MeerkatError
+from meerkat.errors import FolderError
 
 from . import schema
+from .conversation import Conversation, Desk, WebSwitch
 
 __all__ = ["ControlServer", "Desk"]
 
 LOG = logging.getLogger(__name__)
-MAX_REQUEST = 1024 * 1024  # bytes of one request line; guess
+MAX_REQUEST = 32 * 1024 * 1024  # bytes of one request line: a text of 4 MiB, escaped
 MAX_CLIENTS = 64  # at once; local programs of one person. guess
 MAX_EVENTS = 10_000  # waiting for one listener; more, and it is told to look again ("resync")
 MAX_EVENT_BYTES = 16 * 1024 * 1024  # the same, for large ones; guess
+MAX_WAITING_TEXT = 64 * 1024 * 1024  # bytes of open texts for one client that does not read; guess
 MAX_OPEN = 64  # requests of one client under way at once; more wait in its socket. guess
 GOODBYE = 0.5  # seconds for clients to read what waits for them when we end
-
-
-class Asking(Protocol):
-    """What needs the peer's answer: ``node.requests``, seen from here."""
-
-    async def say(self, text: str, to: str = "") -> dict[str, Any]:
-        """Say something to all, or to one member."""
-
-    async def rename(self, name: str) -> dict[str, Any]:
-        """Be called this from now on."""
-
-    async def publish(self, data: bytes) -> dict[str, Any]:
-        """Bytes for the programs of every other peer."""
-
-    async def echo(self, peer: str, *, size: int, near: bool) -> dict[str, Any]:
-        """How far away a member is."""
-
-    def find(self, peer: str) -> dict[str, Any]:
-        """Who is meant by a name."""
-
-    def chat_history(self, limit: int) -> list[dict[str, Any]]:
-        """The last lines that were said."""
-
-    def network(self) -> dict[str, Any]:
-        """The picture of the network."""
-
-
-class Desk(Protocol):
-    """Who answers: the node, seen from here."""
-
-    @property
-    def requests(self) -> Asking:
-        """For what needs the peer's answer."""
-
-    def describe(self) -> dict[str, Any]:
-        """Everything a person can be told, as JSON values."""
-
-    async def invite(self, *, uses: int, lifetime: float) -> str:
-        """A new invitation's text."""
-
-    def request_stop(self) -> None:
-        """Begin to leave."""
-
-    def cut(self, members: frozenset[bytes]) -> None:
-        """Testing aid: no links with these members; the empty set heals."""
-
-    def subscribe(self, listener: Callable[[Mapping[str, Any]], None]) -> Callable[[], None]:
-        """Call ``listener`` with every event; returns how to stop that."""
 
 
 class _Client:
@@ -87,25 +41,20 @@ class _Client:
         self._events: deque[bytes] = deque()
         self._event_bytes = 0
         self._missed = 0  # events dropped before the first that waits
-        self._wanted: frozenset[str] = frozenset()
+        self._texts: deque[bytes] = deque()
+        self._text_bytes = 0
         self._wake = asyncio.Event()
         self._done = False
         self.gone = asyncio.Event()
         self.slots = asyncio.Semaphore(MAX_OPEN)
         self.answers: set[asyncio.Task[None]] = set()  # under way
-        self.unsubscribe: Callable[[], None] = lambda: None
+        self.on_deaf: Callable[[], None] = lambda: None
 
     def put(self, reply: schema.Reply) -> None:
         self._replies.append(schema.encode_line(reply))
         self._wake.set()
 
-    def want(self, names: tuple[str, ...]) -> None:
-        """Only events with these names from now on; none: all."""
-        self._wanted = frozenset(names)
-
     def put_event(self, event: Mapping[str, Any]) -> None:
-        if self._wanted and event["event"] not in self._wanted:
-            return
         line = schema.encode_line(event)
         self._event_bytes += len(line)
         if len(self._events) >= MAX_EVENTS or self._event_bytes > MAX_EVENT_BYTES:
@@ -113,6 +62,18 @@ class _Client:
             self._events.clear()
             self._event_bytes = len(line)
         self._events.append(line)
+        self._wake.set()
+
+    def put_text(self, event: Mapping[str, Any]) -> None:
+        """What must not be dropped; who does not read it loses its texts instead."""
+        line = schema.encode_line(event)
+        if self._text_bytes + len(line) > MAX_WAITING_TEXT and event.get("what") != "closed":
+            self._texts.clear()
+            self._text_bytes = 0
+            self.on_deaf()
+            return
+        self._texts.append(line)
+        self._text_bytes += len(line)
         self._wake.set()
 
     def finish(self) -> None:
@@ -138,6 +99,10 @@ class _Client:
     def _next(self) -> bytes:
         if self._replies:
             return self._replies.popleft()
+        if self._texts:
+            line = self._texts.popleft()
+            self._text_bytes -= len(line)
+            return line
         if self._missed:
             missed, self._missed = self._missed, 0
             return schema.encode_line({"event": "resync", "missed": missed})
@@ -151,9 +116,9 @@ class _Client:
 class ControlServer:
     """Serves one ``Desk`` at one free path. ``async with`` it."""
 
-    def __init__(self, path: Path, desk: Desk) -> None:
+    def __init__(self, path: Path, desk: Desk, web: WebSwitch | None = None) -> None:
         self._path = path
-        self._desk = desk
+        self._desk, self._web = desk, web
         self._clients: set[_Client] = set()
         self._server: asyncio.Server | None = None
 
@@ -197,91 +162,36 @@ class ControlServer:
             writer.close()
             return
         self._clients.add(client)
+        talk = Conversation(self._desk, client.put_event, client.put_text, web=self._web)
+        client.on_deaf = lambda: talk.texts.give_up("This editor did not read for too long.")
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(client.write())
-                await self._read(reader, client)
+                await self._read(reader, client, talk)
         except* (OSError, ValueError):
             pass  # it went away, or wrote a line without an end
         finally:
             self._clients.discard(client)
             client.gone.set()
-            client.unsubscribe()
+            talk.end()
             writer.close()
 
-    async def _read(self, reader: asyncio.StreamReader, client: _Client) -> None:
+    async def _read(
+        self, reader: asyncio.StreamReader, client: _Client, talk: Conversation
+    ) -> None:
         """Begin answers in the order of the requests; a slow one holds up none that follow."""
         try:
             async with asyncio.TaskGroup() as group:
                 while line := await reader.readline():
                     await client.slots.acquire()
-                    task = group.create_task(self._answer(line, client))
+                    task = group.create_task(self._answer(line, client, talk))
                     client.answers.add(task)
                     task.add_done_callback(client.answers.discard)
         finally:
             client.finish()
 
-    async def _answer(self, line: bytes, client: _Client) -> None:
+    async def _answer(self, line: bytes, client: _Client, talk: Conversation) -> None:
         try:
-            client.put(await self._reply(line, client))
+            client.put(await talk.reply(line))
         finally:
             client.slots.release()
-
-    async def _reply(self, line: bytes, client: _Client) -> schema.Reply:
-        try:
-            request = schema.decode_request(line)
-        except schema.RequestError as error:
-            return schema.Reply(id=0, error=str(error), exit_code=2)
-        try:
-            result = await self._result(request, client)
-        except MeerkatError as error:
-            return schema.Reply(id=request.id, error=str(error), exit_code=error.exit_code)
-        except Exception:
-            LOG.exception("a control request failed: %s", type(request).__name__)
-            return schema.Reply(id=request.id, error="This failed; see the log.", exit_code=1)
-        return schema.Reply(id=request.id, result=result)
-
-    async def _result(self, request: schema.Request, client: _Client) -> dict[str, Any]:
-        match request:
-            case schema.Ping():
-                return {"pid": os.getpid()}
-            case schema.GetStatus():
-                return self._desk.describe()
-            case schema.Invite(uses=uses, lifetime=lifetime):
-                return {"invitation": await self._desk.invite(uses=uses, lifetime=lifetime)}
-            case schema.Stop():
-                self._desk.request_stop()
-                return {"pid": os.getpid()}
-            case schema.Subscribe(events=events):
-                client.unsubscribe()
-                client.want(events)
-                client.unsubscribe = self._desk.subscribe(client.put_event)
-                return {}
-            case schema.Cut(members=members):
-                self._desk.cut(frozenset(bytes.fromhex(member) for member in members))
-                return {}
-            case schema.Heal():
-                self._desk.cut(frozenset())
-                return {}
-            case _:
-                return await self._asked(request)
-
-    async def _asked(self, request: schema.PeerRequest) -> dict[str, Any]:
-        requests = self._desk.requests
-        match request:
-            case schema.Say(text=text, to=to):
-                return await requests.say(text, to)
-            case schema.Rename(name=name):
-                return await requests.rename(name)
-            case schema.Publish(data=data):
-                return await requests.publish(data)
-            case schema.Echo(peer=peer, size=size, near=near):
-                return await requests.echo(peer, size=size, near=near)
-            case schema.Find(peer=peer):
-                return requests.find(peer)
-            case schema.ChatHistory(limit=limit):
-                return {"lines": requests.chat_history(limit)}
-            case schema.Network():
-                return requests.network()
-            case _:
-                assert_never(request)

@@ -34,7 +34,13 @@ Read in this order:
 - ``talk``, ``talk_table``   what people say: lines, letters, names
 - ``presence``    who is here: the picture of the network
 - ``network``     all that is not about operations and files, in one place
+- ``editing``, ``lines``, ``ot``   people's own editors: ranges, revisions, what crossed on the way
+- ``y_protocol``, ``bridge``   Yjs editors: the document that they share, beside the pool's text
+- ``anchors``, ``cursors``   a place in a text, whatever is typed around it; who is where
+- ``sessions``    which editor has which text open
+- ``saves``       whose save of an open file it was
 - ``folder_side``   all that is about the folder
 - ``door``, ``reception``   invitations and knocks
+- ``writing``     what our own side writes, pushed when it is written
 - ``events``, ``effects``, ``peer``   the one way in and out; ``peer_config`` its numbers
 """

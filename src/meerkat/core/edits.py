@@ -70,22 +70,28 @@ def apply_edits(text: str, edits: Sequence[Edit]) -> str:
     return "".join(parts)
 
 
-def transform(edits: Sequence[Edit], over: Sequence[Edit]) -> list[Edit]:
+def transform(
+    edits: Sequence[Edit], over: Sequence[Edit], *, edits_first: bool = False
+) -> list[Edit]:
     """Rewrite ``edits``, made on some text, so that they apply after ``over``, made on the same.
 
     A deletion deletes only what ``over`` left; an insertion is never lost, not even inside a range
-    ``over`` deleted; at equal positions what ``over`` inserted comes first. Linear in both lists.
+    ``over`` deleted; at equal positions what ``over`` inserted comes first, or, if ``edits_first``,
+    what ``edits`` inserted: who transforms both lists over each other says so for one of them, and
+    both ways lead to one text. Linear in both lists.
     """
     result: list[Edit] = []
     index = 0  # the first edit of `over` that does not lie wholly before where we are
     shift = 0  # what the edits of `over` before it added to every position
     for edit in edits:
         while index < len(over) and over[index].end <= edit.position:
+            if edits_first and over[index].position == edit.position:
+                break
             shift += len(over[index].inserted) - over[index].deleted
             index += 1
         at, end, inserted = edit.position, edit.end, edit.inserted
         position = at + shift
-        if index < len(over) and over[index].position <= at:
+        if index < len(over) and over[index].position < at + (not edits_first):
             # `over` replaced the ground here: what we insert follows what it inserted.
             step = over[index]
             position = step.position + shift + len(step.inserted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .editing import EditorMessage, SessionId
 from .events import LinkId
 from .files import Job, Location
 from .ids import AuthorId, ContentHash, MemberId
@@ -25,6 +26,7 @@ __all__ = [
     "ServeChunks",
     "StartTimer",
     "StoreChunk",
+    "TellEditor",
     "Trust",
 ]
 
@@ -151,6 +153,14 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class TellEditor:
+    """Something for whoever has this session."""
+
+    session: SessionId
+    message: EditorMessage
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """A program of ``author`` published ``data`` (``PublishRequested`` there)."""
 
@@ -175,5 +185,6 @@ Effect = (
     | AnswerKnock
     | Answered
     | Heard
+    | TellEditor
     | Notify
 )

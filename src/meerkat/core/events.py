@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NewType
 
+from .editing import RangeEdit, Selection, SessionId, Speech
 from .edits import Edit
 from .files import JobResult, Location, Observed, PrepareResult, Seen
 from .ids import AuthorId, ContentHash, FileId, MemberId, VersionId
@@ -14,11 +15,13 @@ __all__ = [
     "BulkReceived",
     "ChunksStored",
     "ChunksUnread",
+    "CursorMoved",
     "DialFailed",
     "Discovered",
     "EchoRequested",
     "Event",
     "FilesObserved",
+    "FramesReceived",
     "InviteRequested",
     "JobsDone",
     "Knocked",
@@ -29,11 +32,14 @@ __all__ = [
     "MessageReceived",
     "NetworkChanged",
     "PublishRequested",
+    "RangesEdited",
     "RenameRequested",
     "SayRequested",
     "Started",
     "Stopping",
+    "TextClosed",
     "TextEdited",
+    "TextOpened",
     "TimerExpired",
 ]
 
@@ -158,6 +164,58 @@ class TextEdited:
 
 
 @dataclass(frozen=True, slots=True)
+class TextOpened:
+    """An editor wants to have the text at ``path`` open; answered by ``Answered(ticket)``.
+
+    The facts of the answer: ``path``, ``file`` and ``version`` (hexadecimal), and ``text``, which
+    a session that speaks in ranges starts from (if ``content``, what its editor shows, is another,
+    a correction follows).
+    """
+
+    ticket: int
+    session: SessionId
+    path: str
+    speech: Speech
+    content: str | None = field(repr=False, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class RangesEdited:
+    """A person typed. ``revision``: how many of our changes the editor had taken in.
+
+    Answered by ``Answered(ticket)``; with a problem the session is over: open it again.
+    """
+
+    ticket: int
+    session: SessionId
+    revision: int
+    edits: tuple[RangeEdit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FramesReceived:
+    """Frames of the y-websocket protocol, in order."""
+
+    session: SessionId
+    frames: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CursorMoved:
+    """Where a person's cursors are, in the text as their editor shows it."""
+
+    session: SessionId
+    selections: tuple[Selection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextClosed:
+    """The editor is done with it, or gone."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True)
 class InviteRequested:
     """Make an invitation. ``ticket`` comes back in ``InvitationMade``; ``lifetime`` in seconds."""
 
@@ -244,6 +302,11 @@ Event = (
     | ChunksStored
     | ChunksUnread
     | TextEdited
+    | TextOpened
+    | RangesEdited
+    | FramesReceived
+    | CursorMoved
+    | TextClosed
     | InviteRequested
     | Knocked
     | NetworkChanged

@@ -9,7 +9,7 @@ from random import Random
 from .actions import EditText
 from .blobs import Blobs
 from .disk import Disk
-from .effects import Effect, Perform, ReportFile, StartTimer
+from .effects import Effect, Notify, Perform, ReportFile, StartTimer
 from .events import ChunksStored, FilesObserved, JobsDone, TextEdited
 from .files import Observed, PrepareResult
 from .holdings import index_placed
@@ -18,23 +18,36 @@ from .peer_config import PeerConfig
 from .planner import Planner
 from .ports import Store
 from .replica import Replica
+from .saves import Holders, Saves
 from .status import Problem
+from .timing import NEVER, ROUNDING
 
 __all__ = ["FolderSide"]
 
+TELL_FILES = 0.25  # s between two news that the tree has changed (guess: a person's eye)
 SOONEST = 0.01  # s, between two looks at what could not be written; a guess against spinning
 
 
 class FolderSide:
     """Local changes, the plan for the disk, and the contents that go with it."""
 
-    def __init__(self, store: Store, replica: Replica, config: PeerConfig, rng: Random) -> None:
+    def __init__(
+        self,
+        store: Store,
+        replica: Replica,
+        config: PeerConfig,
+        rng: Random,
+        holders: Holders,
+    ) -> None:
         self._replica = replica
         self.disk = Disk(store)
         self.blobs = Blobs(store, self.disk, config.blobs, rng)
         bases: dict[bytes, str] = {}
         self._planner = Planner(replica, self.disk, self.blobs, bases, config.planner)
         self._local = LocalChanges(replica, self.disk, bases, may_be_old=not config.trust_store)
+        self._planner.held = holders.holds
+        self._saves = Saves(self._local, self.disk, holders)
+        self._told = (0, -NEVER)  # the tree's shape that faces heard of, and when
         self._scanned = False  # has the folder been looked at, once?
 
     # -- reading ---------------------------------------------------------------------------
@@ -46,7 +59,7 @@ class FolderSide:
     @property
     def settled(self) -> bool:
         """Whether the disk holds all that the pool has, as far as it is here."""
-        return self._scanned and self._planner.settled
+        return self._scanned and self._planner.settled and not self._saves
 
     @property
     def pending_count(self) -> int:
@@ -64,9 +77,9 @@ class FolderSide:
         """Compare everything."""
         self._planner.look_at_all()
 
-    def observe(self, event: FilesObserved, wall: float) -> list[Effect]:
+    def observe(self, event: FilesObserved, now: float, wall: float) -> list[Effect]:
         """The folder changed: our own operations follow from it."""
-        self._local.observe(event, wall)
+        self._local.observe(self._saves.sift(event, now, wall), wall)
         paths = [seen.path for seen in event.seen] + list(event.gone)
         for path in paths + [one for pair in event.moved for one in pair]:
             self._planner.look_again(path)
@@ -97,6 +110,15 @@ class FolderSide:
                 [EditText(event.file, version.id, update) for update in updates], wall
             )
 
+    @property
+    def has_saves(self) -> bool:
+        """Whether a save waits to be known as an editor's own."""
+        return bool(self._saves)
+
+    def settle_saves(self, now: float, wall: float) -> list[Effect]:
+        """Take in those that waited long enough, or are known by now."""
+        return self._saves.settle(now, wall)
+
     # -- deciding --------------------------------------------------------------------------
 
     def evaluate(self, now: float) -> list[Effect]:
@@ -104,6 +126,8 @@ class FolderSide:
         for source in (self._replica.view.changed, self._local.dirty, self.blobs.dirty):
             self._planner.dirty |= source
             source.clear()
+        for version in self._saves.released():
+            self._planner.dirty.update(self.disk.places_of(version))
         effects: list[Effect] = []
         jobs = self._planner.plan(now)
         if jobs:
@@ -112,7 +136,17 @@ class FolderSide:
         if due is not None:
             effects.append(StartTimer("retry", max(due - now, SOONEST)))
         index_placed(self._replica, self.disk, self.blobs)
-        return [*effects, *self.blobs.evaluate(now)]
+        return [*effects, *self._tell(now), *self.blobs.evaluate(now)]
+
+    def _tell(self, now: float) -> list[Effect]:
+        """That files came, went or moved, now and then."""
+        shape, at = self._told
+        if self._replica.view.shape == shape:
+            return []
+        if now < at + TELL_FILES - ROUNDING:
+            return [StartTimer("files", at + TELL_FILES - now)]
+        self._told = (self._replica.view.shape, now)
+        return [Notify("files", {})]
 
     def flush(self) -> None:
         """Bring the store up to date; call before the transaction ends."""

@@ -38,6 +38,7 @@ class BroadcastKind(IntEnum):
     CONTACT = 1  # where the author can be reached (a packed ``Contact``)
     PRESENCE = 2  # that it is here, and whom it is linked to
     PUBLISHED = 3  # bytes of a program
+    CURSORS = 4  # where the author's people are in open texts (``cursors``)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,21 @@ class LocalChanges:
             self._first_look = False
         return self._replica.log.heads[self._replica.log.author] > before
 
+    def saved(self, seen: Seen, wall: float) -> bool:
+        """An editor of ours saved what it shows: its typing is written already. True if
+        operations were written (its line ends may be other ones).
+        """
+        before = self._replica.log.heads[self._replica.log.author]
+        entry = self._disk.get(seen.path)
+        if entry is None or not isinstance(seen.content, TextContent):
+            return False
+        file, version = self._replica.tree.find(entry.file, entry.version)
+        decoded = decode_file(seen.content.data)
+        if file is not None and version is not None and decoded is not None:
+            self._merged(seen, entry, file, version, decoded)
+            self._finish(wall)
+        return self._replica.log.heads[self._replica.log.author] > before
+
     def _one_at_a_time(self, paths: tuple[str, ...], wall: float) -> None:
         if any(path in self._fresh for path in paths):
             self._finish(wall)
@@ -250,6 +265,12 @@ class LocalChanges:
             edits = transform(edits, diff(base, current))
         for update in self._replica.texts.edit(version, edits) if edits else ():
             self._actions.append(EditText(file.id, version.id, update))
+        self._merged(seen, entry, file, version, new)
+
+    def _merged(
+        self, seen: Seen, entry: DiskEntry, file: File, version: Version, new: TextFile
+    ) -> None:
+        """The pool's text has all of a save; the disk may lack what others typed."""
         eol = new.eol.value if isinstance(new.eol, Eol) else ""
         if eol and eol != (version.eol or "lf"):
             self._actions.append(SetEol(file.id, version.id, eol))

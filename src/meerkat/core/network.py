@@ -57,6 +57,8 @@ __all__ = ["Network", "NetworkConfig"]
 
 HINTS = 64  # of an announcement, looked at for the shortest way to their authors (guess)
 
+OnCursors = Callable[[AuthorId, bytes, float], None]
+
 _contact: msgspec.msgpack.Decoder[Contact] = msgspec.msgpack.Decoder(Contact)
 
 
@@ -95,6 +97,7 @@ class Network:
         self.gossip = Gossip(gate, self.trees, config.gossip, boot=0)
         self.courier = Courier(gate, config.courier, rng, entropy, seal=seal, open_=open_)
         self.presence = Presences(gate, config.presence)
+        self.on_cursors: OnCursors = lambda author, payload, now: None
         self._begun = False
         self._told: Contact | None = None  # our contact as we flooded it last
         self._tell_at = 0.0
@@ -241,6 +244,8 @@ class Network:
         elif broadcast.kind == BroadcastKind.PRESENCE:
             if self.presence.hear(author, broadcast.payload, now):
                 return [Notify("presence", {})]
+        elif broadcast.kind == BroadcastKind.CURSORS:
+            self.on_cursors(author, broadcast.payload, now)
         elif broadcast.kind == BroadcastKind.PUBLISHED:
             member = self.gate.member_of(author) or MemberId(broadcast.author)
             return [Heard(author, member, self.gate.name_of(author), broadcast.payload)]
@@ -258,6 +263,10 @@ class Network:
             return [Answered(event.ticket, problem=problem)]
         effects = self.gossip.publish(BroadcastKind.PUBLISHED, event.data, now)
         return [*effects, Answered(event.ticket, {"neighbors": len(self.overlay.linked)})]
+
+    def say_cursors(self, payload: bytes, now: float) -> list[Effect]:
+        """Where our people are in open texts."""
+        return self.gossip.publish(BroadcastKind.CURSORS, payload, now)
 
     def on_timer(self, name: str, now: float, wall: float) -> list[Effect]:
         """One of ours rang (the names begin with the layer's)."""

@@ -15,11 +15,13 @@ from .events import (
     BulkReceived,
     ChunksStored,
     ChunksUnread,
+    CursorMoved,
     DialFailed,
     Discovered,
     EchoRequested,
     Event,
     FilesObserved,
+    FramesReceived,
     InviteRequested,
     JobsDone,
     Knocked,
@@ -30,11 +32,14 @@ from .events import (
     MessageReceived,
     NetworkChanged,
     PublishRequested,
+    RangesEdited,
     RenameRequested,
     SayRequested,
     Started,
     Stopping,
+    TextClosed,
     TextEdited,
+    TextOpened,
     TimerExpired,
 )
 from .files import Observed
@@ -59,14 +64,16 @@ from .peer_config import PeerConfig
 from .ports import Store, Table
 from .reception import Reception
 from .replica import Replica
-from .report import Standing, report
+from .report import Standing, list_files, report
 from .roster import Roster, read_opened
 from .roster_gate import RosterGate
 from .sealed import opener, sealer
+from .sessions import Sessions
 from .signing import SigningKey
-from .status import ChatLine, NetworkPicture, Status
+from .status import ChatLine, FileEntry, NetworkPicture, Person, Status
 from .sync import Sync
 from .talk import Talk
+from .writing import Writing
 
 __all__ = ["Peer", "PeerConfig"]
 
@@ -98,9 +105,12 @@ class Peer:
         self._roster = Roster(store, pool)
         self._replica = Replica(store, self._roster, key, config.replica)
         self._log = self._replica.log
-        self._folder = FolderSide(store, self._replica, config, rng)
-        self._blobs = self._folder.blobs
         self._gate = RosterGate(self._roster, key, opened)
+        self._sessions = Sessions(
+            store, self._replica, self._gate, identity.member, config.cursors, entropy
+        )
+        self._folder = FolderSide(store, self._replica, config, rng, self._sessions)
+        self._blobs = self._folder.blobs
         seal, open_ = sealer(entropy), opener(identity.key.seed)
         self._network = Network(
             self._gate,
@@ -123,7 +133,18 @@ class Peer:
         )
         self._sync = Sync(self._log, config.sync, self._network.trees)
         self._network.overlay.heads_for_hello = self._sync.hello_heads
+        self._network.on_cursors = self._sessions.hear
         self._reception = Reception(store, self._replica, entropy)
+        self._writing = Writing(
+            self._log,
+            self._sync,
+            self._network,
+            folder=self._folder,
+            sessions=self._sessions,
+            talk=self._talk,
+            reception=self._reception,
+            sure=self._sure,
+        )
         self._scanning = False  # may the folder be looked at?
         self._asked = True  # did a neighbor confirm since the start that we know our own head?
         self._was_in_sync = False
@@ -156,6 +177,14 @@ class Peer:
     def chat_history(self, limit: int) -> list[ChatLine]:
         """The newest lines of the talk that this peer may read, the newest last."""
         return self._talk.history(limit)
+
+    def people(self) -> list[Person]:
+        """Who is in which text."""
+        return self._sessions.people()
+
+    def files(self) -> list[FileEntry]:
+        """Everything in the folder, as the pool has it, by path."""
+        return list_files(self._replica)
 
     def find_member(self, wanted: str) -> MemberId:
         """Whom a person means by a name, or by how an id begins.
@@ -200,7 +229,8 @@ class Peer:
         more = self._replica.apply_ready()
         if more:
             effects.append(StartTimer("apply", 0.0))
-        effects += self._converse(now, wall)
+        effects += self._writing.settle_saves(now, wall)
+        effects += self._writing.converse(now, wall, may_write=self._may_write)
         effects += self._evaluate(now, wall)
         self._folder.flush()
         self._replica.flush()
@@ -217,7 +247,7 @@ class Peer:
             case TimerExpired():
                 return self._on_timer(event.name, now, wall)
             case FilesObserved() | JobsDone() | ChunksStored() | TextEdited():
-                return self._on_folder(event, now, wall)
+                return self._writing.on_folder(event, now, wall)
             case LinkDown():
                 return self._on_link_down(event, now)
             case LinkUp():
@@ -226,16 +256,19 @@ class Peer:
                 return self._network.on_event(event, now, wall)
             case DialFailed() | Listening() | Discovered() | NetworkChanged():
                 return self._network.on_event(event, now, wall)
+            case TextOpened() | RangesEdited() | FramesReceived() | CursorMoved() | TextClosed():
+                return self._writing.on_editor(event, now, wall)
             case Started():
                 return self._on_started(event)
             case Stopping():
-                return self._network.stopping(now)
+                self._sessions.stop()
+                return [*self._sessions.evaluate(now), *self._network.stopping(now)]
             case InviteRequested():
                 return [self._reception.on_invite(event, wall)]
             case Knocked():
-                return self._on_knock(event, now, wall)
+                return self._writing.on_knock(event, now, wall)
             case SayRequested() | RenameRequested() | PublishRequested() | EchoRequested():
-                return self._on_request(event, now, wall)
+                return self._writing.on_request(event, now, wall)
 
     # -- life ------------------------------------------------------------------------------
 
@@ -366,7 +399,11 @@ class Peer:
         The store may be an older copy. If nobody confirmed our own head, and nobody vouches for
         the store, we go on as a new author.
         """
-        return [] if self._asked or self._config.trust_store else self._renew(now, wall)
+        return [] if self._may_write else self._renew(now, wall)
+
+    @property
+    def _may_write(self) -> bool:
+        return self._asked or self._config.trust_store
 
     def _renew(self, now: float, wall: float) -> list[Effect]:
         """Go on as a new author; what the old one wrote is everybody's."""
@@ -386,67 +423,6 @@ class Peer:
         effects: list[Effect] = [CloseLink(link, "restart") for link in self._network.overlay.links]
         return [*effects, Notify("rolled_back", {"author": self.author.hex()})]
 
-    def _push_own(self, before: int, now: float) -> list[Effect]:
-        last = self._log.heads[self.author]
-        own = [self._log.operation(self.author, one) for one in range(before + 1, last + 1)]
-        return self._sync.relay(own, None, now)
-
-    def _on_folder(
-        self,
-        event: FilesObserved | JobsDone | ChunksStored | TextEdited,
-        now: float,
-        wall: float,
-    ) -> list[Effect]:
-        if isinstance(event, JobsDone):
-            self._folder.on_jobs(event, now)
-            return []
-        if isinstance(event, ChunksStored):
-            self._folder.on_stored(event)
-            return []
-        if isinstance(event, TextEdited) or event.seen or event.gone or event.moved:
-            effects = self._sure(now, wall)
-        else:
-            effects = []
-        before = self._log.heads[self.author]
-        if isinstance(event, TextEdited):
-            self._folder.type(event, wall)
-        else:
-            effects += self._folder.observe(event, wall)
-        return [*effects, *self._push_own(before, now)]
-
-    def _on_knock(self, event: Knocked, now: float, wall: float) -> list[Effect]:
-        effects = self._sure(now, wall)
-        before = self._log.heads[self.author]
-        addresses = self._network.overlay.contacts_for_door()
-        answer = self._reception.on_knock(event, addresses, wall)
-        pushed = self._push_own(before, now)
-        return [*effects, *pushed, *self._sync.relay(answer.admitted, None, now), *answer.effects]
-
-    def _on_request(
-        self,
-        event: SayRequested | RenameRequested | PublishRequested | EchoRequested,
-        now: float,
-        wall: float,
-    ) -> list[Effect]:
-        if isinstance(event, PublishRequested):
-            return self._network.on_publish(event, now)
-        effects = self._sure(now, wall) if not isinstance(event, EchoRequested) else []
-        before = self._log.heads[self.author]
-        effects += self._talk.on_request(event, now, wall)
-        return [*effects, *self._push_own(before, now)]
-
-    def _converse(self, now: float, wall: float) -> list[Effect]:
-        """What was said, and what of it lies in the log from now on.
-
-        Nobody waits for that: until somebody confirmed our own head, it waits.
-        """
-        effects = self._talk.settle(wall)
-        if self._talk.has_to_write and (self._asked or self._config.trust_store):
-            before = self._log.heads[self.author]
-            effects += self._talk.write(wall)
-            effects += self._push_own(before, now)
-        return effects
-
     # -- deciding once ---------------------------------------------------------------------
 
     def _evaluate(self, now: float, wall: float) -> list[Effect]:
@@ -457,8 +433,12 @@ class Peer:
             effects.append(Trust(self._roster.certificates()))
         effects += self._network.evaluate(now, wall)
         effects += self._sync.evaluate(now)
+        effects += self._sessions.evaluate(now)
+        payload, more = self._sessions.say(now)
+        if payload:
+            effects += self._network.say_cursors(payload, now)
         effects += self._folder.evaluate(now)
-        return [*effects, *self._milestones()]
+        return [*effects, *more, *self._milestones()]
 
     def _has_pool(self) -> bool:
         """Whether a newcomer has all that its first neighbors have."""
@@ -477,6 +457,8 @@ class Peer:
                 files = len(self._replica.view.files)
                 effects.append(Notify("synced", {"files": files, "peers": peers}))
         conflicts = self._replica.view.conflict_count
+        if self._sessions.news():
+            effects.append(Notify("people", {}))
         if conflicts > self._conflicts:
             effects.append(Notify("conflict", {"count": conflicts}))
         self._conflicts = conflicts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .blobs import BlobsConfig
+from .cursors import CursorsConfig
 from .network import NetworkConfig
 from .planner import PlannerConfig
 from .replica import ReplicaConfig
@@ -24,6 +25,7 @@ class PeerConfig:
     talk: TalkConfig = field(default_factory=TalkConfig)
     blobs: BlobsConfig = field(default_factory=BlobsConfig)
     planner: PlannerConfig = field(default_factory=PlannerConfig)
+    cursors: CursorsConfig = field(default_factory=CursorsConfig)
     first_sync_timeout: float = 10.0
     """s that a newcomer waits for the pool's files before it looks at its own folder."""
     own_head_timeout: float = 1.0

@@ -8,6 +8,7 @@ find, so a save that came in between is never overwritten.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -102,6 +103,7 @@ class Planner:
         self._ignored: set[str] = set()  # what stands there is this machine's own business
         self._ticket = 0
         self._job_bytes = 0
+        self.held: Callable[[bytes], bool] = lambda version: False
         replica.before_edit = self._keep_base
 
     # -- what may have changed -------------------------------------------------------------
@@ -246,6 +248,8 @@ class Planner:
         if entry is not None and entry.version == version.id and self._is_current(entry, version):
             self._blobs.release(path)
             return self._want_mode(path, entry, file, version)
+        if entry is not None and entry.version == version.id and self.held(version.id):
+            return self._want_mode(path, entry, file, version)  # the editor that has it saves it
         if entry is None:
             for source in self._disk.places_of(version.id):
                 if source in self._busy:

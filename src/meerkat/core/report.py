@@ -8,10 +8,10 @@ from .folder_side import FolderSide
 from .ids import AuthorId
 from .neighbors import Neighbor
 from .replica import Replica
-from .status import Conflict, MemberStatus, PeerStatus, Problem, Status
+from .status import Conflict, FileEntry, MemberStatus, PeerStatus, Problem, Status
 from .sync import Sync
 
-__all__ = ["Standing", "report"]
+__all__ = ["Standing", "list_files", "report"]
 
 _FORKED = (
     "{name} wrote two different histories (a copied or restored folder?); its later changes are "
@@ -27,6 +27,20 @@ class Standing:
     pool_name: str
     in_sync: bool
     now: float  # monotonic, s
+
+
+def list_files(replica: Replica) -> list[FileEntry]:
+    """Everything in the folder, as the pool has it, by path."""
+    view, tree = replica.view, replica.tree
+    entries = [FileEntry(path, "folder") for path in view.folders]
+    for path, shown in view.files.items():
+        file = tree.files[shown.file]
+        version = file.version(shown.version)
+        if version is not None:
+            entries.append(
+                FileEntry(path, version.kind, version.size, file.executable, not shown.main)
+            )
+    return sorted(entries, key=lambda one: one.path)
 
 
 def report(

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 __all__ = [
     "ChatLine",
     "Conflict",
+    "FileEntry",
     "MemberStatus",
     "NetworkNode",
     "NetworkPicture",
     "PeerStatus",
+    "Person",
     "Problem",
     "Status",
     "Transfer",
@@ -111,6 +113,33 @@ class ChatLine:
     wall_ms: int
     own: bool = False
     old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone who has a text open. ``user`` is one editor session; ``color`` is "#rrggbb"."""
+
+    user: str
+    name: str
+    member: str  # hexadecimal
+    color: str
+    path: str
+    own: bool  # an editor of this machine
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """Something in the folder, as the pool has it.
+
+    ``kind``: "text" (edited live), "blob", "link" or "folder"; ``size`` in bytes (of a text that
+    was edited since, as it began). ``conflict``: its name is not the one it was given.
+    """
+
+    path: str
+    kind: str
+    size: int = 0
+    executable: bool = False
+    conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from meerkat.core.text_update import (
 
 __all__ = [
     "Text",
+    "TextTooLarge",
     "TextUpdateError",
     "TextUpdateGap",
     "client_id",
@@ -45,6 +46,10 @@ TAIL_BYTES = 64 * 1024  # the same in bytes, or the size of the state if that is
 
 _EMPTY = b"\x00\x00"  # an update that says nothing
 _FOOTER = 4  # bytes: how long the runs behind a state are
+
+
+class TextTooLarge(TextUpdateError):
+    """This change would make the text larger than it may be; it was not applied."""
 
 
 def client_id(author: AuthorId, version: VersionId) -> int:
@@ -114,6 +119,7 @@ class Text:
         "_clocks",
         "_doc",
         "_engine",
+        "_folded",
         "_pieces",
         "_positions",
         "_sink",
@@ -121,6 +127,7 @@ class Text:
         "_surrogates",
         "_tail",
         "_tail_bytes",
+        "_updates",
         "client",
     )
 
@@ -129,6 +136,8 @@ class Text:
         self._base = _EMPTY  # a good state, and the updates since: what to rebuild from
         self._tail: list[bytes] = []
         self._tail_bytes = 0
+        self._folded: list[bytes] = []  # the updates before the tail, for who is a little behind
+        self._updates = 0  # how many there ever were
         self._clocks: dict[int, int] = {}  # client -> its next clock
         self._surrogates = Surrogates()
         self._pieces = 0  # an upper bound of how many ranges a deletion of everything has
@@ -139,7 +148,7 @@ class Text:
     def _open(self) -> None:
         """Start an engine document and feed it all we know to be good."""
         self._doc: pycrdt.Doc[Any] = pycrdt.Doc(client_id=self.client)
-        self._engine = self._doc.get("text", type=pycrdt.Text)
+        self._engine: pycrdt.Text = self._doc.get("text", type=pycrdt.Text)
         self._sink = _Sink()
         if self._base != _EMPTY:
             self._doc.apply_update(self._base)
@@ -147,8 +156,13 @@ class Text:
             self._doc.apply_update(update)
 
     @classmethod
-    def load(cls, state: bytes, client: int) -> Text:
+    def load(cls, state: bytes, client: int, updates: Sequence[bytes] = ()) -> Text:
         """The document that ``state()`` saved, for further edits as ``client``.
+
+        Args:
+            state: it; its bytes are ours.
+            client: who writes the local edits.
+            updates: what was made or applied since then, in that order, and checked then.
 
         Raises:
             TextUpdateError: if the bytes are not such a state.
@@ -157,14 +171,24 @@ class Text:
         text._base, text._surrogates = _split_state(state)
         try:
             text._open()
-            text._positions = Positions(str(text._engine))
             text._clocks = _read_clocks(text._doc.get_state())
+            for update in updates:
+                text._replay(update)
+            text._positions = Positions(str(text._engine))
             text._size = len(text._engine)
         except BaseException as problem:
             raise _refusal(problem, "a damaged state") from problem
         # What is not text is structs, of four bytes or more.
-        text._pieces = max(0, len(text._base) - text._size) // 4
+        structs = len(text._base) + sum(map(len, updates)) - text._size
+        text._pieces = max(0, structs) // 4
         return text
+
+    def _replay(self, update: bytes) -> None:
+        """Take an update that was checked once before, and do not ask what it changes."""
+        parsed = parse_update(update)
+        self._doc.apply_update(update)
+        self._note(parsed)
+        self._remember([update])
 
     def state(self) -> bytes:
         """The whole document for ``load``: ``update()`` and what the engine forgets."""
@@ -174,6 +198,41 @@ class Text:
     def update(self) -> bytes:
         """The whole document as one Yjs update, for any Yjs editor or for ``apply``."""
         return self._doc.get_update()
+
+    def update_since(self, vector: Mapping[int, int]) -> bytes:
+        """What a document with ``vector`` (client -> next clock) lacks, and all deletions.
+
+        Raises:
+            TextUpdateError: if the vector ends within a character.
+        """
+        have = {c: min(k, self._clocks[c]) for c, k in vector.items() if c in self._clocks}
+        out = bytearray(write_varint(len(have)))
+        for client, clock in have.items():
+            if self._surrogates.cuts(client, clock):
+                raise TextUpdateError("a state vector splits a character")
+            out += write_varint(client) + write_varint(clock)
+        return self._doc.get_update(bytes(out))
+
+    def recent_updates(self, seen: int) -> list[bytes] | None:
+        """All updates but the first ``seen``; None if some of them are not kept any more."""
+        kept = self._folded + self._tail
+        missed = self._updates - seen
+        return kept[len(kept) - missed :] if missed <= len(kept) else None
+
+    @property
+    def update_count(self) -> int:
+        """How many updates changed this document since it was made or loaded."""
+        return self._updates
+
+    @property
+    def size(self) -> int:
+        """The text in UTF-8 bytes."""
+        return self._size
+
+    @property
+    def engine(self) -> pycrdt.Text:
+        """The engine's own text, to look at (``anchors.py``); it counts UTF-8 bytes."""
+        return self._engine
 
     def __str__(self) -> str:
         return self._positions.text
@@ -230,14 +289,28 @@ class Text:
                 else:
                     self._engine.insert(at, inserted)
 
-    def apply(self, update: bytes, clients: Collection[int]) -> list[Edit]:
+    def apply(
+        self,
+        update: bytes,
+        clients: Collection[int],
+        *,
+        parsed: ParsedUpdate | None = None,
+        limit: int | None = None,
+    ) -> list[Edit]:
         """Take a remote update whose new text is by ``clients``; returns what changed.
+
+        Args:
+            update: it.
+            clients: who may have written what is new in it.
+            parsed: ``parse_update(update)``, from a caller that has it.
+            limit: the most bytes that the text may have then.
 
         Raises:
             TextUpdateGap: if it builds on changes that are not here; nothing is changed.
+            TextTooLarge: if the text would be larger than ``limit``; nothing is changed.
             TextUpdateError: if it is not an update we would make; nothing is changed.
         """
-        parsed = parse_update(update)
+        parsed = parsed or parse_update(update)
         check_update(parsed, self._clocks, self._surrogates, clients)
         is_new = any(end > self._clocks.get(c, 0) for c, (_, end) in parsed.clients.items())
         if not is_new and not parsed.deletes:
@@ -246,6 +319,8 @@ class Text:
             edits, grown = self._feed(update)
             if len(self._engine) != self._size + grown:
                 raise TextUpdateError("the engine lost step")
+            if grown > 0 and limit is not None and self._size + grown > limit:
+                raise TextTooLarge(f"the text would have {self._size + grown} bytes")
         except BaseException as problem:
             self._open()
             raise _refusal(problem, "the engine refused the change") from problem
@@ -290,20 +365,24 @@ class Text:
         return edits, grown
 
     def _take(self, parsed: ParsedUpdate, edits: list[Edit], grown: int) -> None:
-        self._surrogates.update(parsed.surrogates, self._clocks)
-        for client, (_, end) in parsed.clients.items():
-            self._clocks[client] = max(end, self._clocks.get(client, 0))
+        self._note(parsed)
         self._pieces += 2 * parsed.struct_count + len(parsed.deletes)
         self._size += grown
         self._positions.apply(edits)
 
+    def _note(self, parsed: ParsedUpdate) -> None:
+        self._surrogates.update(parsed.surrogates, self._clocks)
+        for client, (_, end) in parsed.clients.items():
+            self._clocks[client] = max(end, self._clocks.get(client, 0))
+
     def _remember(self, updates: list[bytes]) -> None:
         """Keep what a rebuild needs, folded now and then so that it does not grow."""
         self._tail += updates
+        self._updates += len(updates)
         self._tail_bytes += sum(map(len, updates))
         if len(self._tail) > TAIL_UPDATES or self._tail_bytes > max(TAIL_BYTES, len(self._base)):
             self._base = self._doc.get_update()
-            self._tail = []
+            self._folded, self._tail = self._tail, []
             self._tail_bytes = 0
 
 
@@ -326,6 +405,6 @@ def _read_clocks(vector: bytes) -> dict[int, int]:
 
 def _refusal(problem: BaseException, message: str) -> BaseException:
     """What to raise: the engine's panics are ``BaseException``, but so is an interrupt."""
-    if isinstance(problem, (KeyboardInterrupt, SystemExit, MemoryError)):
+    if isinstance(problem, (KeyboardInterrupt, SystemExit, MemoryError, TextTooLarge)):
         return problem
     return TextUpdateError(message)

@@ -12,16 +12,18 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from meerkat.core.surrogates import Surrogates, TextUpdateError, read_varint
+from meerkat.core.surrogates import Surrogates, TextUpdateError, read_varint, write_varint
 
 __all__ = [
     "MAX_CLOCK",
     "ROOT",
     "ParsedUpdate",
+    "TextUnfit",
     "TextUpdateError",
     "TextUpdateGap",
     "check_update",
     "parse_update",
+    "shadow_update",
 ]
 
 ROOT = b"text"  # the one root type, by name
@@ -35,6 +37,10 @@ _STRING = 4
 
 class TextUpdateGap(TextUpdateError):
     """This change builds on another that is not here yet; keep it and try again then."""
+
+
+class TextUnfit(TextUpdateError):
+    """What was typed can be in no text of ours: NUL, or half of a UTF-16 pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ def _read_struct(
         except UnicodeDecodeError:
             raise TextUpdateError("the text is not UTF-8") from None
         if "\0" in text:
-            raise TextUpdateError("a text holds no NUL")
+            raise TextUnfit("a text holds no NUL")
         length = parsed.surrogates.add_text(client, clock, text)
         at = end
     if length == 0 or clock + length > MAX_CLOCK:
@@ -162,13 +168,13 @@ def check_update(
         if first > have:
             raise TextUpdateGap("changes by this client are missing")
         if first < have < end and parsed.surrogates.cuts(client, have):
-            raise TextUpdateError("a change splits a character")
+            raise TextUnfit("a change splits a character")
     _check_references(parsed, clocks)
     cuts = [(c, k + left) for _, _, c, k, left in parsed.references]
     cuts += [(c, k) for c, start, end in parsed.deletes for k in (start, end)]
     for client, clock in cuts:
         if surrogates.cuts(client, clock) or parsed.surrogates.cuts(client, clock):
-            raise TextUpdateError("a change splits a character")
+            raise TextUnfit("a change splits a character")
     for client, _, end in parsed.deletes:
         if end > max(clocks.get(client, 0), parsed.clients.get(client, (0, 0))[1]):
             raise TextUpdateGap("deletes what is not here")
@@ -213,3 +219,37 @@ def _check_order(parsed: ParsedUpdate, blocked: dict[int, list[tuple[int, int, i
             ready.append(heappop(heap)[1])
     if any(index[client] < len(waits) for client, waits in blocked.items()):
         raise TextUpdateError("changes that wait for one another")
+
+
+def shadow_update(data: bytes) -> bytes:
+    """The same update with an "x" for each UTF-16 unit of its text; ids and order stay.
+
+    Raises:
+        TextUpdateError: if it is no update that ``parse_update`` takes.
+    """
+    out = bytearray()
+    count, at = read_varint(data, 0)
+    kept = 0  # all before it is copied or rewritten
+    for _ in range(_bounded(count, data, at)):
+        length, at = read_varint(data, at)
+        _, at = read_varint(data, at)
+        _, at = read_varint(data, at)
+        for _ in range(_bounded(length, data, at)):
+            info = data[at]
+            at += 1
+            for bit in (_HAS_ORIGIN, _HAS_RIGHT):
+                if info & bit:
+                    _, at = read_varint(data, at)
+                    _, at = read_varint(data, at)
+            if not info & (_HAS_ORIGIN | _HAS_RIGHT):
+                at = _read_root(data, at)
+            start = at
+            size, at = read_varint(data, at)
+            if info & 0x3F == _STRING:
+                text = data[at : at + size]
+                at += size
+                if not text.isascii():
+                    units = len(text.decode().encode("utf-16-le")) // 2
+                    out += data[kept:start] + write_varint(units) + b"x" * units
+                    kept = at
+    return bytes(out) + data[kept:]

@@ -7,7 +7,7 @@ most of that work; loaded texts leave memory when idle.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -29,6 +29,8 @@ from .tree import Version
 __all__ = ["Texts", "TextsConfig", "file_bytes"]
 
 Key = tuple[int, AuthorId, int]
+OnChange = Callable[[bytes, Sequence[Edit], object], None]
+"""Told of a version, what changed in its text, and who did it (as ``edit`` was told)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Texts:
         self._log, self._bodies = log, bodies
         self._config = config
         self._loaded: OrderedDict[bytes, _Loaded] = OrderedDict()
+        self._open: dict[bytes, Version] = {}
+        self.on_change: OnChange = lambda version, edits, source: None
 
     def content(self, version: Version) -> str:
         """The text of a version, without loading it if it was never edited."""
@@ -88,8 +92,19 @@ class Texts:
     def forget(self) -> None:
         """Unload everything: our author has changed, so the client ids of our edits do."""
         self._loaded.clear()
+        for version in self._open.values():
+            self.load(version)
 
-    def edit(self, version: Version, edits: Sequence[Edit]) -> list[bytes]:
+    def open(self, version: Version) -> Text:
+        """Load a text and keep it: ``on_change`` is told of everything from now on."""
+        self._open[version.id] = version
+        return self.load(version)
+
+    def close(self, version: bytes) -> None:
+        """It need not stay loaded any more."""
+        self._open.pop(version, None)
+
+    def edit(self, version: Version, edits: Sequence[Edit], source: object = None) -> list[bytes]:
         """Type into a text as our own author; returns the updates to sign.
 
         Raises:
@@ -97,6 +112,7 @@ class Texts:
         """
         updates = self.load(version).edit(edits)
         self._loaded[version.id].edits += len(updates)
+        self.on_change(version.id, edits, source)
         return updates
 
     def apply(self, version: Version, action: EditText, operation: Operation) -> list[Edit]:
@@ -105,7 +121,10 @@ class Texts:
         if found is None:
             return []
         found.edits += 1
-        return _apply(found.text, version.id, action, operation.author)
+        edits = _apply(found.text, version.id, action, operation.author)
+        if edits:
+            self.on_change(version.id, edits, None)
+        return edits
 
     def record(self, version: bytes, operation: Operation) -> None:
         """Note that an operation edits this text."""
@@ -141,8 +160,9 @@ class Texts:
         found.edits = 0
 
     def _shrink(self) -> None:
-        while len(self._loaded) > self._config.loaded_count:
-            self._loaded.popitem(last=False)
+        spare = len(self._loaded) - max(self._config.loaded_count, len(self._open) + 1)
+        for version in [one for one in self._loaded if one not in self._open][: max(spare, 0)]:
+            del self._loaded[version]
 
     def _first(self, version: Version) -> Text:
         text = Text(client_id(self._log.author, VersionId(version.id)))

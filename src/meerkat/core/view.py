@@ -85,6 +85,8 @@ class View:
         self._wanted: dict[str, set[str]] = {}  # a name some group would like -> those groups
         self._names_wanted: dict[str, list[str]] = {}  # group -> the names it would like
         self._stale: set[str] = set()
+        self.shape = 0
+        """Another number whenever a path appears, goes, or shows something else than before."""
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -171,6 +173,7 @@ class View:
         """Bring all paths up to date with the records; call after a batch of changes."""
         while self._stale:
             stale, self._stale = sorted(self._stale), set()
+            self.shape += 1
             for group in stale:  # all of them first: a version may go from one to the other
                 self._clear(group)
             for group in stale:
@@ -202,6 +205,7 @@ class View:
             del self._folders[folder]
         if (before == 0) != (before + by == 0):
             self.changed.add(folder)
+            self.shape += 1
             if folder in self._claimants:
                 self._stale.add(folder)
             self._stale |= self._wanted.get(folder, set())

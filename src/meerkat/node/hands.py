@@ -11,6 +11,7 @@ from meerkat.transport.base import Transport
 
 from .bulletin import Bulletin
 from .dialing import Dialer
+from .editors import Editors
 from .folder_hand import FolderHand
 from .links import Links
 from .reception import Reception
@@ -35,6 +36,7 @@ class Hands:
         timers: Timers,
         reception: Reception,
         requests: Requests,
+        editors: Editors,
         bulletin: Bulletin,
     ) -> None:
         self.transport = transport
@@ -45,6 +47,7 @@ class Hands:
         self.timers = timers
         self.reception = reception
         self.requests = requests
+        self.editors = editors
         self.bulletin = bulletin
 
     def hold_back(self, waiting_bytes: int, limit_bytes: int) -> None:
@@ -87,6 +90,8 @@ class Hands:
                 self.requests.answer(effect)
             case effects.Heard():
                 self._tell(effect)
+            case effects.TellEditor():
+                self.editors.tell(effect)
             case _:
                 assert_never(effect)
 

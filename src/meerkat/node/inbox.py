@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from meerkat.core import wire
-from meerkat.core.events import BulkReceived, Event, LinkId, MessageReceived
+from meerkat.core.editing import SessionId
+from meerkat.core.events import BulkReceived, Event, FramesReceived, LinkId, MessageReceived
 
 __all__ = ["Inbox"]
 
 EVENT_BYTES = 64  # what an event counts against a link's bound
+BATCH_FRAMES = 256  # of an editor in one event: what waits together is signed together (guess)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,14 @@ class _Live:
 @dataclass(frozen=True, slots=True)
 class _Bulk:
     frame: bytes
+
+
+@dataclass(slots=True)
+class _Frames:
+    """What an editor sent while something else was decided."""
+
+    session: SessionId
+    frames: list[bytes] = field(default_factory=list)
 
 
 class _Queue:
@@ -43,7 +53,8 @@ class Inbox:
     def __init__(self, broken: Callable[[LinkId, str], None]) -> None:
         """``broken`` is told which link broke the rules, and how."""
         self._broken = broken
-        self._ours: deque[Event] = deque()
+        self._ours: deque[Event | _Frames] = deque()
+        self._frames: dict[SessionId, _Frames] = {}  # that more can be added to
         self._links: dict[LinkId, _Queue] = {}
         self._turns: deque[LinkId] = deque()
         self.bulk_bytes = 0
@@ -54,6 +65,14 @@ class Inbox:
     def put(self, event: Event) -> None:
         """Something of our own: the folder, a timer, a person."""
         self._ours.append(event)
+
+    def put_editor_frame(self, session: SessionId, frame: bytes) -> None:
+        """A frame of one of our own Yjs editors."""
+        batch = self._frames.get(session)
+        if batch is None or len(batch.frames) >= BATCH_FRAMES:
+            batch = self._frames[session] = _Frames(session)
+            self._ours.append(batch)
+        batch.frames.append(frame)
 
     def put_link(self, link: LinkId, event: Event) -> None:
         """A link's coming or going, in order with its frames."""
@@ -86,6 +105,7 @@ class Inbox:
     def clear(self) -> None:
         """Drop everything."""
         self._ours.clear()
+        self._frames.clear()
         self._links.clear()
         self._turns.clear()
         self.bulk_bytes = 0
@@ -93,12 +113,20 @@ class Inbox:
     def take(self, more: Callable[[], bool]) -> Iterator[Event]:
         """Events for as long as ``more()`` says; at least one, if there is any."""
         while True:
-            event = self._ours.popleft() if self._ours else self._next_of_links()
+            event = self._next_of_ours() if self._ours else self._next_of_links()
             if event is None:
                 return
             yield event
             if not more():
                 return
+
+    def _next_of_ours(self) -> Event:
+        item = self._ours.popleft()
+        if not isinstance(item, _Frames):
+            return item
+        if self._frames.get(item.session) is item:
+            del self._frames[item.session]
+        return FramesReceived(item.session, tuple(item.frames))
 
     def _append(self, link: LinkId, item: Event | _Live | _Bulk, size: int) -> None:
         queue = self._links.get(link)

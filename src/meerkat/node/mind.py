@@ -14,7 +14,7 @@ from meerkat.core.files import Observed
 from meerkat.core.ids import MemberId
 from meerkat.core.peer import Peer, PeerConfig
 from meerkat.core.ports import Store
-from meerkat.core.status import ChatLine, NetworkPicture, Status
+from meerkat.core.status import ChatLine, FileEntry, NetworkPicture, Person, Status
 
 __all__ = ["MakeMind", "Mind", "make_peer"]
 
@@ -41,6 +41,12 @@ class Mind(Protocol):
 
     def name_of(self, member: MemberId) -> str:
         """How a member is shown."""
+
+    def people(self) -> list[Person]:
+        """Who is in which text."""
+
+    def files(self) -> list[FileEntry]:
+        """Everything in the folder, by path."""
 
     def network(self) -> NetworkPicture:
         """Who is here, and who is linked to whom."""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self
 
+from meerkat.core.editing import Closed, SessionId
 from meerkat.core.effects import Effect
 from meerkat.core.events import (
     Event,
@@ -39,6 +40,7 @@ from meerkat.transport.identity import TlsIdentity
 from .bulletin import Bulletin
 from .describe import describe, with_problems
 from .dialing import Dialer
+from .editors import Editors
 from .folder_hand import FolderHand
 from .hands import Hands
 from .home import Home
@@ -83,6 +85,9 @@ class Node:
         self.reach = Reach()
         member = home.identity.member
         self.requests = Requests(member, lambda event: self.post([event]), self._thinking, config)
+        self.editors = Editors(
+            lambda event: self.post([event]), self._put_frame, self.requests, config
+        )
         self._options = options
         self._config = config
         self._make = (make_transport, make_mind)
@@ -114,6 +119,10 @@ class Node:
         """Things of our own to decide on, at once if nothing else is being decided."""
         for event in events:
             self._inbox.put(event)
+        self._wake()
+
+    def _put_frame(self, session: SessionId, frame: bytes) -> None:
+        self._inbox.put_editor_frame(session, frame)
         self._wake()
 
     def _wake(self) -> None:
@@ -199,6 +208,7 @@ class Node:
             timers=Timers(self._loop, self._on_timers),
             reception=reception,
             requests=self.requests,
+            editors=self.editors,
             bulletin=self.bulletin,
         )
         options = with_settings(self._options, home.config)
@@ -275,6 +285,7 @@ class Node:
         self._failure = self._failure or error
         self._hands.reception.refuse(self._failure)
         self.requests.refuse(self._failure)
+        self.editors.end(Closed("stopping", str(self._failure)))
         self._stopped.set()
 
     def _pause(self, error: StoreError) -> None:
@@ -294,6 +305,7 @@ class Node:
         self._hands.links.refuse("full")
         self._hands.reception.refuse(StoreFull(StoreFull.__doc__))
         self.requests.refuse(error)
+        self.editors.end(Closed("stopping", str(error)))
         self.bulletin.publish("problem", path="", text=str(error))
         self._resuming = self._spawn(self._resume_later)
 

@@ -65,7 +65,7 @@ class Requests:
             MeerkatError: if the peer refuses.
         """
         member = self._other(to) if to else None
-        return await self._ask(
+        return await self.ask(
             lambda ticket: SayRequested(ticket, text, member), within=self._within
         )
 
@@ -75,7 +75,7 @@ class Requests:
         Raises:
             MeerkatError: if the peer refuses.
         """
-        return await self._ask(lambda ticket: RenameRequested(ticket, name), within=self._within)
+        return await self.ask(lambda ticket: RenameRequested(ticket, name), within=self._within)
 
     async def publish(self, data: bytes) -> Facts:
         """Send ``data`` to the programs of every other peer that is here now.
@@ -86,7 +86,7 @@ class Requests:
             MeerkatError: if the peer refuses.
         """
         await self._publishing.wait_turn()
-        return await self._ask(lambda ticket: PublishRequested(ticket, data), within=self._within)
+        return await self.ask(lambda ticket: PublishRequested(ticket, data), within=self._within)
 
     async def echo(self, peer: str, *, size: int, near: bool) -> Facts:
         """How far away a member is: ``seconds``, ``hops`` there, ``back``, ``via``, ``near``.
@@ -96,7 +96,7 @@ class Requests:
             MeerkatError: if no answer came.
         """
         member = self._other(peer)
-        return await self._ask(
+        return await self.ask(
             lambda ticket: EchoRequested(ticket, member, size, near), within=ECHO_WITHIN
         )
 
@@ -117,6 +117,14 @@ class Requests:
         """The picture of the network, as JSON values."""
         return asdict(self._mind().network())
 
+    def files(self) -> list[Facts]:
+        """Everything in the folder, by path, as JSON values."""
+        return [asdict(entry) for entry in self._mind().files()]
+
+    def people(self) -> list[Facts]:
+        """Who is in which text, as JSON values."""
+        return [asdict(person) for person in self._mind().people()]
+
     def answer(self, effect: Answered) -> None:
         """The peer has decided."""
         self._tickets.answer(effect.ticket, effect)
@@ -125,7 +133,12 @@ class Requests:
         """The peer is gone, for now or for good: who waits for an answer gets this one."""
         self._tickets.fail(reason)
 
-    async def _ask(self, event: Callable[[int], Event], *, within: float) -> Facts:
+    async def ask(self, event: Callable[[int], Event], *, within: float) -> Facts:
+        """Post an event with a new ticket; the facts of its answer.
+
+        Raises:
+            MeerkatError: the problem that the peer answered, or that it did not within so many s.
+        """
         self._mind()
         try:
             answered = await self._tickets.ask(

@@ -124,6 +124,8 @@ class Simulator:
         self._answers: dict[int, AnswerKnock] = {}
         self._invitations: dict[int, InvitationMade] = {}
         self._frame: Frame | None = None  # the last that was sent
+        self.on_other: Callable[[SimulatedPeer, Effect], None] = lambda one, effect: None
+        """Told of the effects that are for people and their editors."""
 
     # -- building --------------------------------------------------------------------------
 
@@ -223,8 +225,8 @@ class Simulator:
         jobs = [job for batch in one.jobs for job in batch]
         one.folder.perform(jobs[: self.rng.randint(0, len(jobs))])
         one.jobs.clear()
-        for link in list(one.wires):
-            self._cut(one.wires[link], "lost")
+        for wire in list(one.wires.values()):  # one with both ends here stands for two links
+            self._cut(wire, "lost")
 
     def restart(self, one: SimulatedPeer) -> None:
         """Start again from store and folder."""
@@ -386,8 +388,8 @@ class Simulator:
                 self._answers[effect.ticket] = effect
             case Notify():
                 one.notes.append(effect)
-            case _:  # Trust: there is no TLS here
-                pass
+            case _:  # nor is there TLS here (Trust)
+                self.on_other(one, effect)
 
     def _timer(self, one: SimulatedPeer, effect: StartTimer) -> None:
         number = self._count
