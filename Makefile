@@ -14,7 +14,7 @@ CODE := src tests examples $(wildcard bench)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test quick lint format types bench sim clean
+.PHONY: help demo test quick lint format types bench sim npm page page-check extension clean
 
 help:
 	@echo "make demo     three peers on this machine, live"
@@ -24,6 +24,9 @@ help:
 	@echo "make types    mypy                          make clean    remove what make made"
 	@echo "make sim      the simulation, longer: SEEDS=$(SEEDS)"
 	@echo "make bench    the figures, each against a peer or a floor"
+	@echo "make npm      packages of npm, for the tests that need some (nothing else does)"
+	@echo "make page     build the page of web/ into the package      make page-check   is it what was built?"
+	@echo "make extension  build and test editors/vscode"
 
 # ------------------------------------------------------------------------------------ the environment
 
@@ -86,6 +89,36 @@ sim: .venv/installed-dev
 bench: .venv/installed-dev
 	@for script in $(sort $(wildcard bench/[a-z]*.py)); do \
 	    echo "== $$script"; $(BIN)/python -m "bench.$$(basename "$$script" .py)" || exit 1; done
+
+# ------------------------------------------------------------------------------------ what Node builds
+
+# Exact versions are in package.json or, where the result must be the same bytes, in a lock file. Not
+# `npm ci`: it wants the packages of every other platform in the lock, and npm leaves those out.
+NPM := npm --no-audit --no-fund --ignore-scripts --loglevel=error
+NPM_FOLDERS := $(patsubst %/package.json,%,$(wildcard $(addsuffix /package.json,tests/interop web editors/vscode)))
+BUILT := build/page
+
+npm: $(addsuffix /node_modules/.installed,$(NPM_FOLDERS))
+
+%/node_modules/.installed: %/package.json
+	@command -v npm >/dev/null || { echo "Node.js 20 or newer and npm are needed for $*."; exit 1; }
+	@echo "Installing packages of npm into $* ..."
+	@cd $* && $(NPM) install $$([ -e package-lock.json ] || echo --no-package-lock)
+	@touch $@
+
+page: web/node_modules/.installed
+	@cd web && npm run --silent build
+
+page-check: web/node_modules/.installed
+	@cd web && npm run --silent check
+	@rm -rf $(BUILT)
+	@cd web && npm run --silent build -- --outDir ../$(BUILT) --emptyOutDir --logLevel warn
+	@diff -r $(BUILT) src/meerkat/web/page || { \
+	    echo "src/meerkat/web/page is not what web/ builds: make page, and commit it"; exit 1; }
+	@echo "The page is what web/ builds."
+
+extension: editors/vscode/node_modules/.installed
+	@cd editors/vscode && npm run --silent compile && npm test --silent
 
 clean:
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

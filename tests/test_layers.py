@@ -1,6 +1,7 @@
 """The shape of the source: arrows of import point down, and a few habits that no linter knows.
 
     cli · testing               faces; what is shipped for tests
+    web · tui · editors         the page's server, the terminal editor, people's own editors
     api                         the Python API
     control                     the node for another process, over a local socket
     node                        the hands
@@ -40,18 +41,24 @@ BELOW: dict[str, frozenset[str]] = {
     "folder": frozenset({"core", "errors"}),
     "node": frozenset({"core", "errors", "transport", "store", "folder"}),
     "control": frozenset({"core", "errors", "node"}),
-    "api": frozenset({"core", "errors", "node", "control"}),
+    "api": frozenset({"core", "errors", "node", "control", "web"}),
+    "web": frozenset({"core", "errors", "node", "control"}),
+    "tui": frozenset({"core", "errors", "node", "control"}),
+    "editors": frozenset({"core", "errors", "node", "control"}),
     "testing": frozenset(
         {"core", "errors", "transport", "store", "folder", "node", "api", "control"}
     ),
     # cli may run the simulator (`meerkat simulate`), so it also sees testing; adapters never.
-    "cli": frozenset({"core", "errors", "node", "api", "control", "testing"}),
+    "cli": frozenset(
+        {"core", "errors", "node", "api", "control", "testing", "web", "tui", "editors"}
+    ),
     "__main__": frozenset({"cli"}),
     "__init__": frozenset({"api", "core", "errors", "node"}),  # the shop window
 }
 
 # Where a library may be imported: a part, or one file of it. Another home is a decision.
 HOMES: dict[str, tuple[str, ...]] = {
+    "aiohttp": ("web",),
     "blake3": ("core", "store", "folder", "node", "transport", "testing"),
     "click": ("cli",),
     "cryptography": ("core/signing.py", "core/operation.py", "transport", "testing"),
@@ -63,12 +70,14 @@ HOMES: dict[str, tuple[str, ...]] = {
     "nacl": ("core/sealed.py",),
     "pathspec": ("folder",),
     "prompt_toolkit": ("cli",),
-    "pycrdt": ("core/text.py",),
+    "pycrdt": ("core/text.py", "core/anchors.py", "tui"),
     "pyfastcdc": ("core/chunks.py",),
     "pytest": ("testing",),
     "rapidfuzz": ("core/diff.py",),
-    "rich": ("cli",),
+    "pygments": ("tui/highlight.py",),
+    "rich": ("cli", "tui"),
     "sqlite3": ("store", "folder", "testing"),
+    "textual": ("tui",),
     "watchdog": ("folder",),
     "zeroconf": ("node/discovery.py",),
 }
@@ -95,6 +104,7 @@ KEPT_TASKS: dict[str, str] = {
 # Files that may catch BaseException and not simply raise it again -> why.
 CATCHES_ALL: dict[str, str] = {
     "core/text.py": "the engine's PanicException is a BaseException; interrupts are raised again",
+    "tui/document.py": "the same engine; interrupts are raised again",
     "transport/grpc_transport.py": "a failed dial is raised in whoever waits for it",
 }
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")

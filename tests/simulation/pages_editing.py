@@ -23,7 +23,7 @@ from meerkat.core.y_protocol import (
     encode_vector,
 )
 from meerkat.testing.simulator import SimulatedPeer
-from tests.simulation.people_editing import PIPE, WORDS, Desks
+from tests.simulation.people_editing import WORDS, Desks
 
 _CLIENTS = 2**32 - 1  # Yjs in JavaScript chooses an id of 32 bits
 
@@ -74,7 +74,7 @@ class ModelPage:
     # -- the socket ------------------------------------------------------------------------
 
     def _when(self, *, to_node: bool) -> float:
-        when = self._simulator.now + self.rng.uniform(0, PIPE)
+        when = self._simulator.now + self.rng.uniform(0, self._desks.pipe)
         when = self._free_at[to_node] = max(when, self._free_at[to_node] + 1e-9)
         return when
 

@@ -69,6 +69,7 @@ class Desks:
     def __init__(self, simulator: Simulator) -> None:
         self.simulator = simulator
         self.editors: dict[tuple[int, int], Editor] = {}
+        self.pipe = PIPE
         self._numbers = count(1)
         simulator.on_other = self._on_effect
 
@@ -119,7 +120,7 @@ class ModelEditor:
         return number
 
     def _when(self, *, to_node: bool) -> float:
-        when = self._simulator.now + self.rng.uniform(0, PIPE)
+        when = self._simulator.now + self.rng.uniform(0, self._desks.pipe)
         when = self._free_at[to_node] = max(when, self._free_at[to_node] + 1e-9)
         return when
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meerkat.core.peer import Peer
+from meerkat.core.peer import Peer, PeerConfig
 from meerkat.testing.faults import Faults
 from meerkat.testing.simulator import SimulatedPeer, Simulator
 from tests.simulation.pages_editing import ModelPage
@@ -13,8 +13,10 @@ from tests.simulation.people_editing import Desks, ModelEditor, offset_of
 PATH = "notes.md"
 
 
-def _pool(seed: int, text: str, *names: str, delay: float = 0.005) -> Simulator:
-    simulator = Simulator(seed, faults=Faults(delay=delay))
+def _pool(
+    seed: int, text: str, *names: str, delay: float = 0.005, config: PeerConfig | None = None
+) -> Simulator:
+    simulator = Simulator(seed, faults=Faults(delay=delay), config=config)
     founder = simulator.found("alice")
     founder.folder.write(PATH, text.encode())
     simulator.look(founder)
@@ -362,3 +364,93 @@ def test_pages_editors_and_programs_end_with_one_text(seed: int):
     assert _texts(simulator) == texts
     final = texts.pop()
     assert all(final.count(f"foreign {n}\n") <= 1 for n in range(1, foreign + 1))
+
+
+def test_a_file_that_is_typed_in_a_page_is_written_at_once_and_then_now_and_then():
+    simulator = _pool(14, "one\n", "bob")
+    alice = simulator.peers[0]
+    desks = Desks(simulator)
+    page = ModelPage(desks, alice, PATH)
+    simulator.run(simulator.now + 0.5)
+
+    page.type(0, 0, "a")
+    simulator.run(simulator.now + 0.05)
+    assert _text_at(alice) == "aone\n"
+    seen = set()
+    for _ in range(40):  # two seconds of keys
+        page.type(0, 0, "b")
+        simulator.run(simulator.now + 0.05)
+        seen.add(_text_at(alice))
+    assert 4 <= len(seen) <= 10
+    simulator.run(simulator.now + 0.3)
+    assert _text_at(alice) == page.text
+
+    page.type(0, 0, "c")
+    page.type(0, 0, "d")
+    simulator.run(simulator.now + 0.01)
+    page.close()
+    simulator.run(simulator.now + 0.05)
+    assert _text_at(alice) == page.text
+
+
+@pytest.mark.parametrize("torn", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_an_editor_that_saves_at_every_key_doubles_nothing(seed: int, torn: bool):
+    """The disk is heard of before the pipe, save after save; some see the file half written."""
+    simulator = _pool(20 + seed, "one\n", "bob")
+    desks, rng = Desks(simulator), simulator.rng
+    alice = simulator.peers[0]
+    ann, bob = desks.open(alice, PATH), desks.open(simulator.peers[1], PATH)
+    simulator.run(simulator.now + 0.1)
+    desks.pipe = 0.3  # s; the machine is swamped
+    for number in range(40):
+        ann.type(len(ann.text), len(ann.text), f"{number} ")
+        if torn:
+            alice.folder.write(PATH, ann.text[: rng.randint(0, 3)].encode())
+            simulator.look(alice)
+            simulator.run(simulator.now + rng.choice((0.0001, 0.004)))
+        ann.save()
+        simulator.run(simulator.now + rng.choice((0.001, 0.02, 0.1)))
+        if number % 10 == 5:
+            bob.type(0, 0, f"bob{number} ")
+    simulator.run(simulator.now + 3.0)
+    simulator.settle()
+
+    assert ann.text == bob.text
+    assert ann.text.endswith("one\n" + "".join(f"{number} " for number in range(40)))
+    assert sorted(ann.text.split()[:4]) == ["bob15", "bob25", "bob35", "bob5"]
+    desks.pipe = 0.001
+    ann.save()
+    simulator.run(simulator.now + 1.0)
+    _close_all(simulator, [ann, bob])
+    assert _texts(simulator) == {ann.text}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_an_editor_saved_when_its_node_was_killed_is_there_once(seed: int):
+    """Some of it was in the log by then, some not; the file on disk has it all."""
+    trusting = PeerConfig(trust_store=True)  # as a node is, unless the store was put back
+    simulator = _pool(40 + seed, "one\ntwo\nthree\n", "bob", config=trusting)
+    desks, rng = Desks(simulator), simulator.rng
+    alice = simulator.peers[0]
+    ann = desks.open(alice, PATH)
+    simulator.run(simulator.now + 0.1)
+    desks.pipe = 0.05
+    for number in range(30):
+        at = rng.choice((len(ann.text), rng.randint(0, len(ann.text)), 4))
+        ann.type(at, at, f"<{number}>")
+        if rng.random() < 0.5:
+            ann.save()
+        simulator.run(simulator.now + rng.choice((0.001, 0.02)))
+    ann.save()
+    saved = ann.text
+    ann.is_open = False
+    simulator.crash(alice)
+    simulator.run(simulator.now + 1.0)
+    simulator.restart(alice)
+    simulator.settle()
+
+    (text,) = _texts(simulator)
+    assert [text.count(f"<{number}>") for number in range(30)] == [
+        saved.count(f"<{number}>") for number in range(30)
+    ]

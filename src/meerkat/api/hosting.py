@@ -12,6 +12,7 @@ from meerkat.node.home import locked
 from meerkat.node.node import Node
 from meerkat.node.options import NodeOptions
 from meerkat.node.share import resume
+from meerkat.web.host import WebHost
 
 __all__ = ["Hosting"]
 
@@ -70,7 +71,7 @@ class Hosting:
                 clean = False
                 try:
                     node = Node(home, self._options)
-                    await host(node, begin)
+                    await host(node, begin, WebHost)
                     clean = True
                 finally:
                     home.close(clean=clean)

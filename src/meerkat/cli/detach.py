@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from meerkat.control.client import error_of
+from meerkat.node.home import StateFolder
 
 from .asking import require_pool
 from .printing import print_json
 
-__all__ = ["detach_up", "spelled_options"]
+__all__ = ["detach_up", "spelled_options", "start_up"]
 
 OUTPUT = "output"  # in .meerkat: what the process itself prints, beside the log
 SAID = "meerkat: "  # how a sentence for people begins
@@ -28,8 +30,25 @@ def detach_up(context: click.Context, folder: Path, as_json: bool) -> None:
         MeerkatError: what it said when it could not start.
     """
     state = require_pool(folder)
+    pid, said = start_up(state, spelled_options(context))
+    for line in said:
+        click.echo(SAID + line, err=True)
+    if as_json:
+        print_json({"event": "detached", "folder": str(state.folder), "pid": pid})
+    else:
+        click.echo(f"Serving {state.folder} in the background (process {pid}).")
+
+
+def start_up(state: StateFolder, options: Sequence[str] = ()) -> tuple[int, list[str]]:
+    """Run `meerkat up` with ``options`` in a session of its own; return when it serves.
+
+    Returns its process id, and what it had to say meanwhile.
+
+    Raises:
+        MeerkatError: what it said when it could not start.
+    """
     ours, theirs = os.pipe()
-    arguments = ["up", f"--ready-fd={theirs}", *spelled_options(context), "--", str(state.folder)]
+    arguments = ["up", f"--ready-fd={theirs}", *options, "--", str(state.folder)]
     output = state.path / OUTPUT
     with open(output, "wb") as printed:
         process = subprocess.Popen(
@@ -50,12 +69,7 @@ def detach_up(context: click.Context, folder: Path, as_json: bool) -> None:
     ]
     if not ready:
         raise error_of(process.wait(), said[-1] if said else "It did not start.")
-    for line in said:
-        click.echo(SAID + line, err=True)
-    if as_json:
-        print_json({"event": "detached", "folder": str(state.folder), "pid": process.pid})
-    else:
-        click.echo(f"Serving {state.folder} in the background (process {process.pid}).")
+    return process.pid, said
 
 
 def spelled_options(context: click.Context) -> list[str]:

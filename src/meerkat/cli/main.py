@@ -24,6 +24,9 @@ COMMANDS = (
     "stop",
     "status",
     "invite",
+    "edit",
+    "web",
+    "editor",
     "chat",
     "peers",
     "map",
@@ -34,6 +37,7 @@ COMMANDS = (
     "demo",
     "simulate",
 )
+ALIASES = {"client": "editor"}  # as the plugins of Teamtype call theirs
 EXIT_USAGE = 2
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -46,6 +50,7 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
         command = importlib.import_module(f"meerkat.cli.{cmd_name}").command

@@ -20,6 +20,7 @@ from meerkat.node.home import Home, StateFolder, locked
 from meerkat.node.identity import clean_name
 from meerkat.node.node import Node
 from meerkat.node.options import NodeOptions
+from meerkat.web.host import WebHost
 
 from .asking import require_pool
 from .log_file import logging_to
@@ -35,7 +36,10 @@ OpenHome = Callable[[StateFolder], Awaitable[Home]]
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How to run. ``uses`` and ``expires`` (seconds): print such an invitation; 0 uses: none."""
+    """How to run. ``uses`` and ``expires`` (seconds): print such an invitation; 0 uses: none.
+
+    ``open_page``: what to do with the page as soon as it can be served.
+    """
 
     options: NodeOptions
     json: bool = False
@@ -43,6 +47,7 @@ class Serving:
     uses: int = 0
     expires: float = 0.0
     ready_fd: int | None = None
+    open_page: Callable[[WebHost], Awaitable[None]] | None = None
 
 
 def known_as(home: Home, name: str | None) -> Home:
@@ -94,12 +99,16 @@ class _Run:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
         try:
-            await host(self._node, self._ready)
+            await host(self._node, self._ready, self._make_web)
         finally:
             self._view.close()
             self._shown = False
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+
+    def _make_web(self, node: Node) -> WebHost:
+        self._web = WebHost(node)
+        return self._web
 
     def _on_signal(self) -> None:
         """The first leaves in good order; whoever insists is obeyed at once."""
@@ -112,6 +121,8 @@ class _Run:
         if self._serving.ready_fd is not None:
             os.write(self._serving.ready_fd, b"ready\n")
             os.close(self._serving.ready_fd)
+        if self._serving.open_page is not None:
+            await self._serving.open_page(self._web)
         self._view.ready(facts)
         self._node.subscribe(self._on_event)
         if not isinstance(self._view, QuietView):  # the others show events only

@@ -55,7 +55,7 @@ __all__ = [
     "numbered",
 ]
 
-MAX_LINE = 16 * 1024 * 1024  # bytes; a status of 10,000 conflicts stays below (guess)
+MAX_LINE = 32 * 1024 * 1024  # bytes; a text of 4 MiB, all of it escaped, stays below
 MAX_LIFETIME = 10 * 365 * 86_400.0  # seconds an invitation may live
 MAX_TEXT = 8 * 1024  # characters said at once; the peer counts bytes, and knows best
 MAX_ECHO_BYTES = 32 * 1024  # there and back; the box around it must fit into a frame

@@ -35,7 +35,7 @@ Read in this order:
 - ``presence``    who is here: the picture of the network
 - ``network``     all that is not about operations and files, in one place
 - ``editing``, ``lines``, ``ot``   people's own editors: ranges, revisions, what crossed on the way
-- ``y_protocol``, ``bridge``   Yjs editors: the document that they share, beside the pool's text
+- ``y_protocol``, ``y_awareness``, ``bridge``, ``bridge_table``   Yjs editors, and their document
 - ``anchors``, ``cursors``   a place in a text, whatever is typed around it; who is where
 - ``sessions``    which editor has which text open
 - ``saves``       whose save of an open file it was

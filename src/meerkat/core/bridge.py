@@ -18,7 +18,7 @@ that such a forgery spoiled is noticed when it is saved, and begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,7 +29,7 @@ from .diff import diff
 from .editing import SessionId
 from .edits import Edit
 from .ports import Store
-from .text import Text, TextTooLarge
+from .text import Text, TextTooLarge, merge_updates
 from .text_file import MAX_TEXT_BYTES
 from .text_update import (
     ParsedUpdate,
@@ -60,6 +60,7 @@ FIRST_OWN_CLIENT: Final = 2**32
 """Yjs clients choose ids below (``random.uint32``), bridges from here on."""
 
 MAX_GAPS = 4  # answers to our step 1 in a row that still lack something; guess
+MAX_TOGETHER = 512  # updates taken as one: merging a thousand takes 5 ms, then it is quadratic
 MAX_WAITING = 1_000  # updates that come while we wait for such an answer; guess
 LAST_OWN_CLIENT: Final = 2**53 - 1  # what JavaScript holds exactly
 _NONCE_BYTES = 32
@@ -202,19 +203,57 @@ class Bridge:
         if state is None:
             return received
         try:
-            for frame in frames:
+            messages, problem = _decode(frames)
+            for message in self._gathered(state, messages):
                 if self._is_spoiled:
                     raise _Refused("stale", _OTHER_TIME)
-                if len(frame) > MAX_FRAME_BYTES:
-                    raise _Refused("stale", _TOO_LARGE)
-                self._take(session, state, decode_frame(frame), received)
-        except _Refused as problem:
-            received.refused = problem.reason, problem.text
-        except YProtocolError as problem:
-            received.refused = "protocol", f"The editor sent something that is no Yjs: {problem}."
+                self._take(session, state, message, received)
+            if problem is not None:
+                raise problem
+        except _Refused as refused:
+            received.refused = refused.reason, refused.text
+        except YProtocolError as error:
+            received.refused = "protocol", f"The editor sent what is no Yjs: {error}."
         self._find_cursors(session, state, received)
         self._fold()
         return received
+
+    def _gathered(self, state: _Session, messages: Iterable[YMessage]) -> Iterator[YMessage]:
+        """The messages, with updates that follow each other as one, if that can be applied.
+
+        Typing that came together is then one change of the text and one operation of the log. What
+        does not fit together is left as it came, so that the first that is wrong is found.
+        """
+        updates: list[SyncUpdate] = []
+        for message in messages:
+            if (
+                isinstance(message, SyncUpdate)
+                and not message.is_answer
+                and len(updates) < MAX_TOGETHER
+            ):
+                updates.append(message)
+            else:
+                yield from self._together(state, updates)
+                updates = []
+                yield message
+        yield from self._together(state, updates)
+
+    def _together(self, state: _Session, updates: list[SyncUpdate]) -> list[SyncUpdate]:
+        grown = sum(len(one.update) for one in updates)
+        is_close = self._text.size + grown > MAX_TEXT_BYTES  # to the limit: take what still fits
+        if len(updates) <= 1 or is_close or not state.is_synced:
+            return updates
+        try:
+            for one in updates:
+                parse_update(one.update)
+            update = merge_updates([one.update for one in updates])
+            if update is None:
+                return updates
+            parsed = parse_update(update)
+            self._text.check(parsed, parsed.clients.keys())
+        except TextUpdateError:
+            return updates
+        return [SyncUpdate(update)]
 
     def _take(
         self, session: SessionId, state: _Session, message: YMessage, received: Received
@@ -327,7 +366,8 @@ class Bridge:
             return
         found = []
         for pair in shown:
-            anchor, head = (self._place_of(position) for position in pair)
+            anchor = self._place_of(pair[0])
+            head = anchor if pair[0] == pair[1] else self._place_of(pair[1])
             if anchor is not None and head is not None:
                 found.append((anchor, head))
         is_lost = len(found) < len(shown)
@@ -356,6 +396,19 @@ class Bridge:
         else:
             self._is_spoiled = True
             self._table.drop()
+
+
+def _decode(frames: Sequence[bytes]) -> tuple[list[YMessage], Exception | None]:
+    """The messages up to the first frame that is none, and what is wrong with that one."""
+    messages: list[YMessage] = []
+    for frame in frames:
+        if len(frame) > MAX_FRAME_BYTES:
+            return messages, _Refused("stale", _TOO_LARGE)
+        try:
+            messages.append(decode_frame(frame))
+        except YProtocolError as problem:
+            return messages, problem
+    return messages, None
 
 
 def _own_client(entropy: Entropy) -> int:

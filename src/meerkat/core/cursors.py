@@ -7,7 +7,7 @@ types says nothing new. What is heard is checked against the text before the eng
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -22,7 +22,7 @@ from .messages import Bytes16
 from .packing import pack
 from .timing import NEVER, ROUNDING
 
-__all__ = ["Cursors", "CursorsConfig", "HeardCursor", "Spot", "color_of"]
+__all__ = ["Cursors", "CursorsConfig", "HeardCursor", "Spot", "colors_of"]
 
 MAX_SELECTIONS = 16  # of one session; an editor with more shows its first (guess)
 MAX_SESSIONS = 32  # of one author (guess)
@@ -74,15 +74,24 @@ class HeardCursor:
 
 
 _Key = tuple[AuthorId, int]
+_PALETTE = (
+    "#d9480f", "#2b8a3e", "#1971c2", "#9c36b5", "#c2255c", "#0c8599",
+    "#a86100", "#5f3dc4", "#5c940d", "#8d5524", "#495057", "#c92a2a",
+)  # fmt: skip
 
 
-def color_of(member: MemberId) -> str:
-    """A person's color, "#rrggbb": the same everywhere, readable on dark and on light."""
-    palette = (
-        "#d9480f", "#2b8a3e", "#1971c2", "#9c36b5", "#c2255c", "#0c8599",
-        "#e67700", "#5f3dc4", "#5c940d", "#a61e4d", "#1864ab", "#862e9c",
-    )  # fmt: skip
-    return palette[blake3(member).digest()[0] % len(palette)]
+def colors_of(members: Collection[MemberId]) -> dict[MemberId, str]:
+    """Each person's color, "#rrggbb": the same everywhere, readable on dark and on light.
+
+    Two people share one only if there are more of them than colors; a newcomer may take that of
+    somebody whose key sorts after theirs.
+    """
+    colors: dict[MemberId, str] = {}
+    free: list[str] = []
+    for member in sorted(members):
+        free = free or list(_PALETTE)
+        colors[member] = free.pop(blake3(member).digest()[0] % len(free))
+    return colors
 
 
 class Cursors:

@@ -45,7 +45,9 @@ class FolderSide:
         bases: dict[bytes, str] = {}
         self._planner = Planner(replica, self.disk, self.blobs, bases, config.planner)
         self._local = LocalChanges(replica, self.disk, bases, may_be_old=not config.trust_store)
+        self._local.was_held = holders.were_held()
         self._planner.held = holders.holds
+        self._planner.watched = holders.watches
         self._saves = Saves(self._local, self.disk, holders)
         self._told = (0, -NEVER)  # the tree's shape that faces heard of, and when
         self._scanned = False  # has the folder been looked at, once?

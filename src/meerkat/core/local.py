@@ -78,6 +78,9 @@ class LocalChanges:
         self.unread: set[str] = set()  # paths that the folder should report in full
         self._present: dict[str, Seen] = {}  # what the present observation found
         self._first_look = may_be_old  # at the folder since the start
+        self.was_held: frozenset[bytes] = frozenset()
+        """Until all was looked at: texts that an editor had open when we were killed. What it saved
+        then may be partly in our log already, and partly not."""
         self.dirty: set[str] = set()  # paths whose content must be looked at by the planner
 
     def observe(self, event: FilesObserved, wall: float) -> bool:
@@ -103,6 +106,7 @@ class LocalChanges:
         if event.scan_complete:
             self._disk.resolve()
             self._first_look = False
+            self.was_held = frozenset()
         return self._replica.log.heads[self._replica.log.author] > before
 
     def saved(self, seen: Seen, wall: float) -> bool:
@@ -255,7 +259,8 @@ class LocalChanges:
             found = diff(other, new.text)
             if _added(found) < _added(edits) and _deleted(found) <= _deleted(edits):
                 base, edits = other, found
-        found = diff(current, new.text) if self._first_look else edits
+        is_doubtful = self._first_look or version.id in self.was_held
+        found = diff(current, new.text) if is_doubtful else edits
         if _added(found) < _added(edits) and not any(one.deleted and one.inserted for one in found):
             # It has what the pool has meanwhile: the folder is newer than our store, an older copy
             # that was put back. What is missing there may be newer still, so nothing goes. (Where

@@ -31,7 +31,7 @@ __all__ = ["EditorError", "EditorSide", "FromEditor"]
 MAX_WAITING = 16_384  # ours that the editor has not said to have applied; older ones count as
 # applied. An editor says nothing until its person types: seconds of a storm. guess
 MAX_WAITING_CHARACTERS = 8 * 2**20  # inserted and deleted by those; twice the largest text
-REMEMBERED = 64  # steps back that ``was`` looks; a save is noticed within a second. guess
+REMEMBERED = 1_024  # steps back that ``was`` looks; a save is noticed within a second or so. guess
 REMEMBERED_CHARACTERS = 8 * 2**20  # that those deleted, and so are kept for it
 MAX_COMPARED = 2**27  # code points that one call of ``was`` copies, about 50 ms; guess
 
@@ -193,15 +193,23 @@ class EditorSide:
         if text[:before] != self.text[:before]:
             return False
         wanted, now = text[before:end], self.text[before:end_here]
+        length = len(now)
+        passed: list[Sequence[Edit]] = []  # steps back from `now`
         compared = 0
         for undo in undos:
+            passed.append(undo)
+            length += sum(len(edit.inserted) - edit.deleted for edit in undo)
+            if length != len(wanted):
+                continue
+            back = compose(passed)
+            passed.clear()
+            now = apply_edits(now, [Edit(e.position - before, e.deleted, e.inserted) for e in back])
             if now == wanted:
                 return True
-            now = apply_edits(now, [Edit(e.position - before, e.deleted, e.inserted) for e in undo])
-            compared += len(now)
+            compared += length
             if compared > MAX_COMPARED:
                 return False
-        return now == wanted
+        return False
 
     def _base(self, seen: int) -> Lines:
         """What the editor showed when it had applied ``seen`` of those that wait."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 import msgspec
 
@@ -38,6 +39,8 @@ from .view import Shown, ancestors
 
 __all__ = ["Planner", "PlannerConfig", "is_safe_link"]
 
+FORGET = 10.0  # s after which it does not matter when a watched path was written
+
 
 @dataclass(frozen=True, slots=True)
 class PlannerConfig:
@@ -47,6 +50,9 @@ class PlannerConfig:
     """After a full disk or a passing fault."""
     retry_name: float = 30.0
     """After a name or permission that this machine refuses."""
+    watched: float = 0.25
+    """Between two writes of a text that somebody sees typed in a page (guess: a build tool that
+    watches the folder hears soon enough). The first is written at once."""
     jobs_count: int = 2_048
     """Jobs the folder may have at once: it commits a few hundred together."""
     jobs_bytes: int = 32 * 1024 * 1024
@@ -98,12 +104,16 @@ class Planner:
         self._busy: dict[str, int] = {}
         self._tasks: dict[int, _Task] = {}
         self._later: dict[str, float] = {}  # path -> when to try again
+        self._written: dict[str, float] = {}  # watched path -> when it was last written
+        self._paced: dict[str, float] = {}  # watched path -> when it may be written again
+        self._now = 0.0
         self._blocked: set[str] = set()  # wait for any other path to become free
         self._left: set[str] = set()  # folders that stay because of what is in them
         self._ignored: set[str] = set()  # what stands there is this machine's own business
         self._ticket = 0
         self._job_bytes = 0
         self.held: Callable[[bytes], bool] = lambda version: False
+        self.watched: Callable[[bytes], bool] = lambda version: False
         replica.before_edit = self._keep_base
 
     # -- what may have changed -------------------------------------------------------------
@@ -125,20 +135,22 @@ class Planner:
     @property
     def settled(self) -> bool:
         """Whether the disk holds everything as the pool has it."""
-        held_up = self.dirty or self._blocked or self._busy or self._later
+        held_up = self.dirty or self._blocked or self._busy or self._later or self._paced
         return not (held_up or self._blobs.waiting)
 
     @property
     def pending_count(self) -> int:
         """Paths that the disk does not hold yet as the pool has them."""
-        held_up = self._blocked | self._busy.keys() | self._later.keys()
+        held_up = self._blocked | self._busy.keys() | self._later.keys() | self._paced.keys()
         return len(self.dirty | held_up | self._blobs.waiting)
 
     def plan(self, now: float) -> list[Job]:
         """Decide on every dirty path that can be decided now."""
-        for path in [path for path, due in self._later.items() if due <= now]:
-            del self._later[path]
-            self.dirty.add(path)
+        self._now = now
+        for waiting in (self._later, self._paced):
+            for path in [path for path, due in waiting.items() if due <= now]:
+                del waiting[path]
+                self.dirty.add(path)
         jobs: list[Job] = []
         if self._is_full():
             return jobs
@@ -156,13 +168,14 @@ class Planner:
 
     def next_due(self) -> float | None:
         """When ``plan`` should be called even if nothing happens."""
-        return min(self._later.values(), default=None)
+        return min((*self._later.values(), *self._paced.values()), default=None)
 
     # -- one path --------------------------------------------------------------------------
 
     def _decide(self, path: str) -> list[Job]:
         view, entry = self._replica.view, self._disk.get(path)
         self.problems.pop(path, None)
+        self._paced.pop(path, None)
         shown = view.files.get(path)
         if path in self._ignored:
             self._blobs.release(path)
@@ -250,6 +263,8 @@ class Planner:
             return self._want_mode(path, entry, file, version)
         if entry is not None and entry.version == version.id and self.held(version.id):
             return self._want_mode(path, entry, file, version)  # the editor that has it saves it
+        if entry is not None and entry.version == version.id and self._is_too_soon(path, version):
+            return self._want_mode(path, entry, file, version)
         if entry is None:
             for source in self._disk.places_of(version.id):
                 if source in self._busy:
@@ -260,6 +275,19 @@ class Planner:
         elif entry.version != version.id and self._wanted_elsewhere(path, entry) is not None:
             return self._make_way(path, entry)
         return self._write(path, entry, file, version)
+
+    def _is_too_soon(self, path: str, version: Version) -> bool:
+        """Whether a text that is typed in a page was written just now; then it waits."""
+        if not self.watched(version.id):
+            self._written.pop(path, None)
+            return False
+        soonest = self._written.get(path, -inf) + self._config.watched
+        if self._now < soonest:
+            self._paced[path] = soonest
+            return True
+        self._written = {one: at for one, at in self._written.items() if at > self._now - FORGET}
+        self._written[path] = self._now
+        return False
 
     def _is_current(self, entry: DiskEntry, version: Version) -> bool:
         if version.kind != "text":

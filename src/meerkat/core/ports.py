@@ -40,7 +40,7 @@ class Table(Enum):
     AUTHOR = "author"  # AuthorId -> the roster's record: its member, name and certificate
     ADDRESS = "address"  # AuthorId -> addresses where it was met
     INVITATION = "invitation"  # invitation id -> open invitations of ours
-    BRIDGE = "bridge"  # VersionId + number -> a text as our Yjs editors have it, and their updates
+    BRIDGE = "bridge"  # a text as our own Yjs editors have it (``bridge_table``)
     TALK = "talk"  # what was said, the newest first, and which letters were answered
 
 

@@ -106,6 +106,7 @@ class Replica:
         for version in self._edited.values():
             self.texts.snapshot(version)
         self._edited.clear()
+        self.texts.flush()
         self.tree.flush()
         self.log.forget_recent()
 

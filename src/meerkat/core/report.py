@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .cursors import colors_of
 from .folder_side import FolderSide
 from .ids import AuthorId
 from .neighbors import Neighbor
@@ -53,6 +54,7 @@ def report(
     """Everything at this moment."""
     log, roster, view = replica.log, replica.roster, replica.view
     linked = {link.member for link in neighbors}
+    colors = colors_of(roster.members)
     own_member = roster.member_of(log.author)
     return Status(
         pool=roster.pool.hex(),
@@ -69,7 +71,11 @@ def report(
         peers=tuple(_peer(replica, sync, link, standing.now) for link in neighbors),
         members=tuple(
             MemberStatus(
-                member.hex(), record.name, record.role, member in linked or member == own_member
+                member.hex(),
+                record.name,
+                record.role,
+                member in linked or member == own_member,
+                colors[member],
             )
             for member, record in sorted(roster.members.items())
         ),

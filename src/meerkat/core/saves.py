@@ -7,6 +7,8 @@ as another program's: both would be the same change twice (design, section 9).
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +22,8 @@ from .timing import ROUNDING
 
 __all__ = ["Holders", "Saves"]
 
-WAIT = 0.5  # s for an editor's typing to arrive after its save did; a guess: pipes take 1 ms
+WAIT = 1.0  # s for an editor's typing to arrive after its save; measured: 0.7 at a load of 11
+MAX_WAITING = 64  # saves of one path; of more, the oldest are left out, as if they came at once
 
 
 class Holders(Protocol):
@@ -30,6 +33,14 @@ class Holders(Protocol):
 
     def holds(self, version: bytes) -> bool:
         """Whether an editor that saves for itself has this text open."""
+        ...
+
+    def were_held(self) -> frozenset[bytes]:
+        """Which texts editors held when we ended, unless we ended in good order."""
+        ...
+
+    def watches(self, version: bytes) -> bool:
+        """Whether somebody sees this text typed in an editor that does not save it."""
         ...
 
     def may_have_saved(self, version: bytes, text: str) -> bool:
@@ -50,7 +61,8 @@ class Saves:
 
     def __init__(self, local: LocalChanges, disk: Disk, holders: Holders) -> None:
         self._local, self._disk, self._holders = local, disk, holders
-        self._waiting: dict[str, _Waiting] = {}
+        # By path, in the order of the disk: an editor may save at every key.
+        self._waiting: dict[str, deque[_Waiting]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -64,20 +76,17 @@ class Saves:
     def sift(self, event: FilesObserved, now: float, wall: float) -> FilesObserved:
         """The observation without echoes, and without what waits."""
         if self._waiting:
-            for path in [*(seen.path for seen in event.seen), *event.gone]:
-                self._foreign(path, wall)  # nobody's save is passed over by the next one
-            for pair in event.moved:
-                for path in pair:
-                    self._foreign(path, wall)
+            for path in [*event.gone, *(path for pair in event.moved for path in pair)]:
+                self._foreign(path, wall)  # nobody's save is passed over
         kept = []
         for seen in event.seen:
             waiting = self._doubtful(seen, now)
             if waiting is None:
+                self._foreign(seen.path, wall)
                 kept.append(seen)
-            elif self._holders.may_have_saved(waiting.version, waiting.text):
-                self._local.saved(seen, wall)
             else:
-                self._waiting[seen.path] = waiting
+                self._waiting.setdefault(seen.path, deque()).append(waiting)
+                self._settle(seen.path, now, wall)
         if len(kept) == len(event.seen):
             return event
         return FilesObserved(
@@ -88,7 +97,8 @@ class Saves:
         entry = self._disk.get(seen.path)
         if entry is None or not entry.version or not isinstance(seen.content, TextContent):
             return None
-        if entry.digest == seen.observed.digest or not self._holders.holds(entry.version):
+        is_same = entry.digest == seen.observed.digest and seen.path not in self._waiting
+        if is_same or not self._holders.holds(entry.version):
             return None
         decoded = decode_file(seen.content.data)
         if decoded is None:
@@ -97,16 +107,38 @@ class Saves:
 
     def settle(self, now: float, wall: float) -> list[Effect]:
         """Take in what is known by now; ask to be called again for the rest."""
-        for path, one in list(self._waiting.items()):
-            if self._holders.may_have_saved(one.version, one.text):
-                del self._waiting[path]
-                self._local.saved(one.seen, wall)
-            elif one.until <= now + ROUNDING or not self._holders.holds(one.version):
-                self._foreign(path, wall)
-        soonest = min((one.until for one in self._waiting.values()), default=None)
+        for path in list(self._waiting):
+            self._settle(path, now, wall)
+        soonest = min((queue[0].until for queue in self._waiting.values()), default=None)
         return [] if soonest is None else [StartTimer("saves", max(soonest - now, ROUNDING))]
 
+    def _settle(self, path: str, now: float, wall: float) -> None:
+        """One save after the other: each is compared with what the disk had before it."""
+        queue = self._waiting[path]
+        while queue:
+            one = queue[0]
+            if self._holders.may_have_saved(one.version, one.text):
+                self._local.saved(one.seen, wall)
+            elif self._was_torn(queue):
+                pass  # a program truncates a file before it writes it
+            elif one.until <= now + ROUNDING or not self._holders.holds(one.version):
+                self._local.observe(FilesObserved(seen=(one.seen,)), wall)
+            elif len(queue) <= MAX_WAITING:
+                return
+            queue.popleft()
+        del self._waiting[path]
+
+    def _was_torn(self, queue: Sequence[_Waiting]) -> bool:
+        """Whether the first save is how one of the next began, which is an editor's own."""
+        first, *later = queue
+        return any(
+            one.text.startswith(first.text) and self._holders.may_have_saved(one.version, one.text)
+            for one in later
+        )
+
     def _foreign(self, path: str, wall: float) -> None:
-        waiting = self._waiting.pop(path, None)
-        if waiting is not None:
-            self._local.observe(FilesObserved(seen=(waiting.seen,)), wall)
+        for one in self._waiting.pop(path, ()):
+            if self._holders.may_have_saved(one.version, one.text):
+                self._local.saved(one.seen, wall)
+            else:
+                self._local.observe(FilesObserved(seen=(one.seen,)), wall)

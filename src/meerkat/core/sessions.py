@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from .actions import EditText
 from .anchors import Anchors
 from .birth import Entropy
 from .bridge import Bridge, Outgoing
-from .cursors import Cursors, CursorsConfig, Spot, color_of
+from .cursors import Cursors, CursorsConfig, Spot, colors_of
 from .diff import diff
 from .editing import (
     Closed,
@@ -31,7 +33,8 @@ from .events import CursorMoved, FramesReceived, RangesEdited, TextClosed, TextO
 from .gate import Gate
 from .ids import AuthorId, MemberId
 from .ot import EditorError, EditorSide
-from .ports import Store
+from .packing import pack
+from .ports import Store, Table
 from .replica import Replica
 from .status import Person
 from .text import Text
@@ -41,6 +44,8 @@ from .tree import Version
 __all__ = ["Sessions"]
 
 MAX_SESSIONS = 1_024  # open at once on one machine (guess)
+
+_HELD = b"held"  # in the store: what editors hold now
 
 _Offsets = tuple[tuple[int, int], ...]
 
@@ -85,6 +90,7 @@ class Sessions:
         self._texts: dict[bytes, _Open] = {}
         self._sessions: dict[SessionId, _Session] = {}
         self._cursors = Cursors(config)
+        self._colors: dict[MemberId, str] = {}
         self._effects: list[Effect] = []
         self._moved_cursors: set[SessionId] = set()
         self._people_changed = False
@@ -98,11 +104,32 @@ class Sessions:
         found = self._texts.get(version)
         return found is not None and any(one.side for one in found.sessions.values())
 
+    def were_held(self) -> frozenset[bytes]:
+        """Which texts editors held when we ended, unless we ended in good order."""
+        value = self._store.get(Table.META, _HELD)
+        return frozenset(msgspec.msgpack.decode(value, type=list[bytes]) if value else ())
+
+    def _note_held(self) -> None:
+        held = sorted(version for version in self._texts if self.holds(version))
+        self._store.put(Table.META, _HELD, pack(held))
+
+    def watches(self, version: bytes) -> bool:
+        """Whether a Yjs editor has this text open: it is on a screen, the file can wait a bit."""
+        found = self._texts.get(version)
+        return found is not None and found.bridge is not None
+
     def may_have_saved(self, version: bytes, text: str) -> bool:
         """Whether one of those editors may have shown, so saved, exactly this."""
         found = self._texts.get(version)
         sides = (one.side for one in found.sessions.values()) if found else ()
         return any(side.was(text) for side in sides if side is not None)
+
+    def color_of(self, member: MemberId) -> str:
+        """A member's color."""
+        members = self._replica.roster.members
+        if len(members) != len(self._colors) or member not in self._colors:
+            self._colors = colors_of({*members, member})
+        return self._colors[member]
 
     def people(self) -> list[Person]:
         """Who is in which text: others first, then our own sessions."""
@@ -113,13 +140,15 @@ class Sessions:
             if path is not None and member is not None:
                 name = self._gate.name_of(heard.author)
                 people.append(
-                    Person(heard.user, name, member.hex(), color_of(member), path, own=False)
+                    Person(heard.user, name, member.hex(), self.color_of(member), path, own=False)
                 )
         name = self._gate.name_of(self._gate.author)
         for session in self._sessions.values():
             user = self._user(session.id)
             path = session.open.path
-            people.append(Person(user, name, self._own.hex(), color_of(self._own), path, own=True))
+            people.append(
+                Person(user, name, self._own.hex(), self.color_of(self._own), path, own=True)
+            )
         return people
 
     # -- what editors do -------------------------------------------------------------------
@@ -164,6 +193,7 @@ class Sessions:
         self._sessions[event.session] = session
         self._people_changed = True
         if session.side is not None:
+            self._note_held()
             self._show_others(session)
 
     def edit(self, event: RangesEdited, wall: float) -> None:
@@ -193,8 +223,10 @@ class Sessions:
         problem = received.refused
         try:
             self._type(session.open, received.edits, wall, bridge)
-        except ValueError as error:  # the bridge takes nothing that a text does not
-            problem = ("protocol", f"{error}.")
+        except ValueError as error:  # it fitted there, and not into the text: take it back
+            problem = ("stale", f"{error}.")
+            text = self._replica.texts.load(session.open.version).text
+            self._send(bridge.edit(diff(bridge.text, text)))
         self._send(received.out)
         if received.cursors is not None:
             session.cursors = received.cursors
@@ -246,8 +278,8 @@ class Sessions:
         updates: list[bytes] = []
         try:
             for edits in typed:
-                grown = sum(len(edit.inserted.encode()) for edit in edits)
-                if grown and text.size + grown > MAX_TEXT_BYTES:
+                grown = sum(_grown_bytes(text.text, edit) for edit in edits)
+                if grown > 0 and text.size + grown > MAX_TEXT_BYTES:
                     raise ValueError("A text that is edited live has at most 4 MiB")
                 updates += self._replica.texts.edit(version, edits, source)
         finally:
@@ -282,7 +314,7 @@ class Sessions:
                 self._show(other, session.id, session.cursors)
         if found.bridge is not None and session.side is not None:
             name = self._gate.name_of(self._gate.author)
-            color = color_of(self._own)
+            color = self.color_of(self._own)
             shown = found.bridge.show(self._user(session.id), name, color, session.cursors)
             self._send(shown)
 
@@ -290,7 +322,7 @@ class Sessions:
         assert to.side is not None
         name = self._gate.name_of(self._gate.author)
         selections = to.side.to_editor(cursors)
-        shown = CursorShown(self._user(of), name, self._own, color_of(self._own), selections)
+        shown = CursorShown(self._user(of), name, self._own, self.color_of(self._own), selections)
         self._tell(to.id, shown)
 
     def _show_heard(self, found: _Open, mark: str) -> bool:
@@ -301,7 +333,7 @@ class Sessions:
             return True
         places = [self._place(found, pair) for pair in heard.selections]
         cursors = tuple(place for place in places if place is not None)
-        name, color = self._gate.name_of(heard.author), color_of(member)
+        name, color = self._gate.name_of(heard.author), self.color_of(member)
         for session in found.sessions.values():
             if session.side is not None:
                 selections = session.side.to_editor(cursors)
@@ -330,7 +362,7 @@ class Sessions:
         for heard in self._cursors.heard():
             if heard.version == found.version.id:
                 self._cursors.recall(heard)
-        name, color = self._gate.name_of(self._gate.author), color_of(self._own)
+        name, color = self._gate.name_of(self._gate.author), self.color_of(self._own)
         for other in found.sessions.values():
             if other.side is not None and other.cursors:
                 self._send(bridge.show(self._user(other.id), name, color, other.cursors))
@@ -396,9 +428,11 @@ class Sessions:
             if not found.bridge.sessions:
                 found.bridge.close()
                 found.bridge = None
+                self.released.add(found.version.id)
         version = found.version.id
         if session.side is not None and not self.holds(version):
             self.released.add(version)
+            self._note_held()
         if not found.sessions:
             del self._texts[version]
             self._replica.texts.close(version)
@@ -436,6 +470,8 @@ class Sessions:
     def say(self, now: float) -> tuple[bytes, list[Effect]]:
         """What others should know of our cursors now, if anything."""
         payload, again = self._cursors.due(now)
+        if payload:  # pages forget a cursor that they do not hear of for 30 s
+            self._moved_cursors.update(one.id for one in self._sessions.values() if one.cursors)
         return payload, [StartTimer("cursors", again)] if again else []
 
     def news(self) -> bool:
@@ -443,3 +479,9 @@ class Sessions:
         changed = self._people_changed or self._cursors.came_or_went
         self._people_changed = self._cursors.came_or_went = False
         return changed
+
+
+def _grown_bytes(text: str, edit: Edit) -> int:
+    """What an edit adds to a text, in UTF-8; less than 0 if it deletes more."""
+    removed = text[edit.position : edit.end] if edit.deleted else ""
+    return len(edit.inserted.encode()) - len(removed.encode())

@@ -40,12 +40,13 @@ class PeerStatus:
 
 @dataclass(frozen=True, slots=True)
 class MemberStatus:
-    """A member of the pool, linked or not."""
+    """A member of the pool, linked or not. ``color``: "#rrggbb", of its cursors."""
 
     member: str
     name: str
     role: str
     linked: bool
+    color: str = ""
 
 
 @dataclass(frozen=True, slots=True)

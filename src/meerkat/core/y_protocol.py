@@ -40,6 +40,7 @@ MAX_FRAME_BYTES = 8 * 1024 * 1024  # the largest text, and as much of what it on
 MAX_VECTOR_BYTES = 1024 * 1024  # a state vector of 100,000 clients; each tab that typed is one
 MAX_AWARENESS_STATES = 1_024  # in one frame: clients send on all they hear, not just their own
 MAX_STATE_BYTES = 4 * 1024  # JSON of one awareness state; a name, a colour and a cursor take 250
+MAX_STATE_PARTS = 256  # objects and arrays in it, so that it is not deep either; a cursor has six
 _MAX_CLOCK = 2**53 - 2  # leaves room for one more, in what JavaScript holds exactly
 
 _SYNC, _AWARENESS, _AUTH, _ASK_AWARENESS = range(4)  # y-websocket: the first integer of a frame
@@ -186,11 +187,12 @@ def decode_state(state: AwarenessState) -> dict[str, Any] | None:
         YProtocolError: unless it is JSON that every client can read: an object or null, neither
             large nor deep.
     """
-    if len(state.json) > MAX_STATE_BYTES:
+    text = state.json
+    if len(text) > MAX_STATE_BYTES or text.count("{") + text.count("[") > MAX_STATE_PARTS:
         raise YProtocolError("an awareness state is too large")
     try:
-        value = json.loads(state.json, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        value = _json.decode(text)
+    except ValueError:
         raise YProtocolError("an awareness state is not JSON") from None
     if value is not None and not isinstance(value, dict):
         raise YProtocolError("an awareness state is neither an object nor null")
@@ -199,6 +201,9 @@ def decode_state(state: AwarenessState) -> dict[str, Any] | None:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")  # Python's reader would take NaN and Infinity
+
+
+_json = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def encode_vector(vector: Mapping[int, int]) -> bytes:

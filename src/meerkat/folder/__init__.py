@@ -4,8 +4,8 @@ Reading order: ``report`` (what the node is told), ``adapter`` (the face and its
 ``scanner``, ``walk``, ``large``, ``departures``, ``schedule`` (what is news); ``settle``,
 ``vanish``, ``known`` (its memory); ``watcher``, ``hints`` (where to look); ``jobs``, ``writer``,
 ``ground``, ``changes``, ``staging``, ``publish``, ``replaced`` (changing the folder); ``incoming``
-(blobs); ``paths``, ``ignore``, ``reading``, ``signature``, ``outcome``, ``worker``, ``syscalls``
-(the base).
+(blobs); ``owner_files`` (the owner's hand, through a page); ``paths``, ``ignore``, ``reading``,
+``signature``, ``outcome``, ``worker``, ``syscalls`` (the base).
 """
 
 from .adapter import FolderAdapter

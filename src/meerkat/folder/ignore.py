@@ -78,9 +78,15 @@ class Ignore:
 
     def _folder(self, path: str) -> bool:
         known = self._folders.get(path)
-        if known is None:
-            known = self.ignores(path, folder=True)
-            if len(self._folders) >= MOST_REMEMBERED:
-                self._folders = {"": False}
-            self._folders[path] = known
-        return known
+        if known is not None:
+            return known
+        if len(self._folders) >= MOST_REMEMBERED:
+            self._folders = {"": False}
+        unknown = [path]  # no recursion: a path may be two thousand folders deep
+        while (parent := split(unknown[-1])[0]) not in self._folders:
+            unknown.append(parent)
+        ignored = self._folders[parent]
+        for folder in reversed(unknown):
+            ignored = ignored or self.here(folder, split(folder)[1], folder=True)
+            self._folders[folder] = ignored
+        return ignored

@@ -85,9 +85,7 @@ class Node:
         self.reach = Reach()
         member = home.identity.member
         self.requests = Requests(member, lambda event: self.post([event]), self._thinking, config)
-        self.editors = Editors(
-            lambda event: self.post([event]), self._put_frame, self.requests, config
-        )
+        self.editors = Editors(self._put_editor_event, self._put_frame, self.requests, config)
         self._options = options
         self._config = config
         self._make = (make_transport, make_mind)
@@ -121,13 +119,23 @@ class Node:
             self._inbox.put(event)
         self._wake()
 
+    def _put_editor_event(self, event: Event) -> None:
+        self._inbox.put(event)
+        self._wake_soon()
+
     def _put_frame(self, session: SessionId, frame: bytes) -> None:
         self._inbox.put_editor_frame(session, frame)
-        self._wake()
+        self._wake_soon()
 
     def _wake(self) -> None:
         if not self._busy:
             self._turn()
+
+    def _wake_soon(self) -> None:
+        """Not at once: what came in the same packet is decided, signed and kept together."""
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         """A slice of what waits. Everyone else on the loop gets a turn before the next."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 from meerkat.errors import FolderError, NotAPool, StoreError
 
@@ -17,7 +18,7 @@ from .folder_lock import FolderLock
 from .installation import InstallationMark, LastRun, mark_of
 from .keys import Keys, read_keys, write_keys
 from .nesting import STATE_FOLDER_NAME, check_not_nested, is_pool
-from .small_files import failure, read_json, sync_folder, write_json
+from .small_files import failure, read_json, remove, sync_folder, write_json
 
 __all__ = ["StateFolder"]
 
@@ -35,6 +36,7 @@ class StateFolder:
         self.lock = FolderLock(self.path / "lock")
         self._keys = self.path / "keys"
         self._installation = self.path / "installation"
+        self._web = self.path / "web"
         self._last_run = LastRun(self.path / "last_run")
 
     def is_pool(self) -> bool:
@@ -98,6 +100,21 @@ class StateFolder:
     def read_config(self) -> FolderConfig:
         """What people set in ``config.toml``."""
         return read_config(self.path / "config.toml")
+
+    def read_web(self) -> dict[str, Any] | None:
+        """Where the page was served last, and its token; None if it never was.
+
+        Raises:
+            StoreError: if it cannot be read.
+        """
+        return read_json(self._web)
+
+    def write_web(self, value: dict[str, Any] | None) -> None:
+        """Keep that durably, readable by nobody else; None: forget it."""
+        if value is None:
+            remove(self._web)
+        else:
+            write_json(self._web, value)
 
     def running_pid(self) -> int | None:
         """The process that serves this folder now, or None."""
