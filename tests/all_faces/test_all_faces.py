@@ -148,7 +148,7 @@ def faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faces]:
         screen.page.locator(".cm-content").focus()
         terminal = Terminal("edit", pool.file("ada", PATH))
         stack.callback(terminal.close)
-        terminal.shows(" saved ")
+        terminal.is_live()
         pool.neovim("ada", PATH)
         yield Faces(pool, screen, terminal)
         assert not screen.faults, screen.faults

@@ -104,9 +104,14 @@ def test_a_rename_and_a_deletion_reach_the_editor(pool: RealPool) -> None:
     wait_until(lambda: ada.lua("return (pcall(vim.cmd, 'write'))"), "written without a bang")
     wait_until(lambda: pool.file("bob", "new.md").read_bytes() == b"onetyped\n", "on bob's disk")
     assert not pool.file("ada", "old.md").exists()
+    bob = pool.neovim("bob", "new.md")
+    bob.input("Aback<Esc>")
+    wait_until(lambda: ada.text() == "onetypedback\n", "ada sees it")
+    bob.command("write")
+    bob.command("bdelete")
     pool.file("bob", "new.md").unlink()
     wait_until(lambda: "not live any more" in ada.messages(), "told", START_UP)
-    assert ada.text() == "onetyped\n"
+    assert ada.text() == "onetypedback\n"
 
 
 def test_a_killed_process_loses_nothing(pool: RealPool) -> None:

@@ -316,6 +316,9 @@ def test_a_moved_file_keeps_its_buffer_and_undo(
     assert server.hear("edit")["params"]["uri"] == to
     neovim.command("write")
     assert (folder / "sub" / "b").read_text() == "one\n"
+    server.edit(uri, 2, (0, 0, 0, 0, "T"))  # the server goes on to use the name it was opened by
+    _received(neovim, 1)
+    assert neovim.text() == "Tone\n"
     assert not (folder / "a").exists()
     assert neovim.lua("return #vim.api.nvim_list_bufs()") == 1
 

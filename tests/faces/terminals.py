@@ -54,6 +54,13 @@ class Terminal:
         """Wait until it has drawn this."""
         wait_for(lambda: text.encode() in self.output, f"{text!r} is drawn", within=WITHIN)
 
+    def is_live(self) -> None:
+        """Wait until its text is the folder's."""
+        words = (b" saved ", b" synced ")
+        wait_for(
+            lambda: any(word in self.output for word in words), "the text is live", within=WITHIN
+        )
+
     def end(self) -> int:
         """Ctrl-Q, and the exit code."""
         self.press("\x11")

@@ -1,6 +1,6 @@
 // Other people's cursors: what is known of them.
 
-import { isRange } from "./liveText";
+import { isRange } from "./surface";
 import { Range } from "./rows";
 
 const MAX_PLACES = 500; // cursors we remember in one folder

@@ -3,7 +3,7 @@
 import { ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 
 import { Decoder, encode, Message } from "./framing";
-import { Server } from "./liveText";
+import { Server } from "./surface";
 
 const PROTOCOL = "0.7"; // the editor protocol's version that this was written against
 const EXTENSIONS = ["moved", "closed", "people", "live"];

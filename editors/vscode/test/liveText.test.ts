@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Listener, LiveText, Surface } from "../src/liveText";
+import { LiveText } from "../src/liveText";
+import { Listener, Surface } from "../src/surface";
 import { Edit, rowsOf, textOf, applied, inOrder } from "../src/rows";
 import { Chance } from "./chance";
 import { Agenda, Editor, Node, settled } from "./simulated";

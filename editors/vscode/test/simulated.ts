@@ -1,7 +1,8 @@
 // A simulated VS Code (edits are applied later, and refused if the person typed meanwhile) and a
 // simulated server (one party of an operational transformation, as meerkat's core/ot.py).
 
-import { Listener, LiveText, Server, Surface } from "../src/liveText";
+import { LiveText } from "../src/liveText";
+import { Listener, Server, Surface } from "../src/surface";
 import { applied, Edit, fromProtocol, inOrder, Position, Rows, rowsOf, textOf, toProtocol } from "../src/rows";
 
 /** Replace `deleted` code points at `at`. Lists are in order and parallel. */

@@ -24,7 +24,7 @@ Folder.__index = Folder
 function M.of(root)
   local folder = M.folders[root]
   if not folder then
-    folder = setmetatable({ root = root, sessions = {}, retry = FIRST_RETRY, problem = nil }, Folder)
+    folder = setmetatable({ root = root, sessions = {}, earlier = {}, retry = FIRST_RETRY, problem = nil }, Folder)
     M.folders[root] = folder
   end
   return folder
@@ -44,6 +44,7 @@ end
 --- Attach a buffer: open its text.
 function Folder:attach(buf)
   local uri = vim.uri_from_fname(api.nvim_buf_get_name(buf))
+  self.earlier[uri] = nil
   local old = self.sessions[uri]
   if old and old.buf ~= buf then
     return
@@ -172,6 +173,11 @@ function Folder:forgot(found)
   if self.sessions[found.uri] == found then
     self.sessions[found.uri] = nil
   end
+  for uri, one in pairs(self.earlier) do
+    if one == found then
+      self.earlier[uri] = nil
+    end
+  end
 end
 
 function Folder:changed_by_others(found, clean)
@@ -186,11 +192,11 @@ local function is_name(value)
 end
 
 function Folder:hear(method, params)
+  local found = is_name(params.uri) and (self.sessions[params.uri] or self.earlier[params.uri])
   if method == "cursor" then
-    people.show(self, params)
+    people.show(self, params, found and found.uri or params.uri)
     return
   end
-  local found = is_name(params.uri) and self.sessions[params.uri]
   if not found then
     return
   elseif method == "edit" then
@@ -232,6 +238,7 @@ function Folder:moved(found, to)
       pcall(api.nvim_buf_delete, ghost, { force = true })
     end
     self.sessions[found.uri] = nil
+    self.earlier[found.uri] = found -- the process goes on to call it so
     found.uri = to
     self.sessions[to] = found
     saving.moved(found, was)

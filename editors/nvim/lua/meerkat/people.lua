@@ -140,9 +140,9 @@ local function draw(place, buf)
   end
 end
 
---- Someone's cursor, as the process told it.
-function M.show(folder, params)
-  local user, uri, ranges = params.userid, params.uri, params.ranges
+--- Someone's cursor, as the process told it. `uri`: what the file is called now.
+function M.show(folder, params, uri)
+  local user, ranges = params.userid, params.ranges
   if type(user) ~= "string" or type(uri) ~= "string" or type(ranges) ~= "table" then
     return
   end

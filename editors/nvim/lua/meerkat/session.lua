@@ -21,6 +21,12 @@ local CHECK_DELAY = 2000 -- ms of rest after which the buffer is compared with w
 local Session = {}
 Session.__index = Session
 
+for _, part in ipairs({ "buffer", "places" }) do
+  for name, method in pairs(require("meerkat." .. part)) do
+    Session[name] = method
+  end
+end
+
 --- A session for `buf`, in state "new". `folder` sends and keeps it; see folder.lua.
 function M.new(folder, buf, uri)
   return setmetatable({
@@ -40,87 +46,7 @@ function M.new(folder, buf, uri)
   }, Session)
 end
 
--- Reading the buffer
-
-local function buffer_is_empty(buf)
-  -- Only this tells a file of 0 bytes from one empty line.
-  return api.nvim_buf_call(buf, function()
-    return vim.fn.wordcount().bytes == 0
-  end)
-end
-
---- The number of lines, whether the text ends in a newline, whether there is no text at all.
-function Session:shape()
-  local count = api.nvim_buf_line_count(self.buf)
-  local eol = vim.bo[self.buf].eol
-  local empty = false
-  if count == 1 and api.nvim_buf_get_lines(self.buf, 0, 1, true)[1] == "" then
-    empty = not eol or buffer_is_empty(self.buf)
-  end
-  return count, eol, empty
-end
-
---- The lines [first, last) of the buffer. What no text can hold (bytes that are no UTF-8, NUL) is replaced there.
-function Session:lines(first, last)
-  local lines = api.nvim_buf_get_lines(self.buf, first, last, true)
-  for i, line in ipairs(lines) do
-    local clean = text.clean(line)
-    if clean ~= line then
-      lines[i] = clean
-      self:change(function()
-        api.nvim_buf_set_lines(self.buf, first + i - 1, first + i, true, { clean })
-      end)
-    end
-  end
-  return lines
-end
-
---- Change the buffer ourselves: what happens in `body` is no edit of the user's.
-function Session:change(body)
-  local options = vim.bo[self.buf]
-  local modifiable, readonly = options.modifiable, options.readonly
-  if not modifiable then
-    options.modifiable = true
-  end
-  if readonly then
-    options.readonly = false -- else Neovim warns, and waits a second
-  end
-  self.applying = true
-  local ok, problem = pcall(body)
-  self.applying = false
-  if api.nvim_buf_is_valid(self.buf) then
-    if not modifiable then
-      options.modifiable = false
-    end
-    if readonly then
-      options.readonly = true
-    end
-  end
-  return ok, problem
-end
-
 -- Opening and closing
-
---- Take over the options that decide what is written, so that the file is the text, byte for byte.
-function Session:prepare()
-  local options = vim.bo[self.buf]
-  if not self.options then
-    self.options = { autoread = vim.go.autoread, fixeol = options.fixeol }
-  end
-  options.autoread = false -- what changes on disk comes through meerkat
-  options.fixeol = false
-  local modified = options.modified
-  if options.bomb then
-    options.bomb = false -- it is a character of the text
-    options.modified = modified
-  end
-  if options.fileencoding ~= "utf-8" then
-    options.fileencoding = "utf-8" -- a file that is not is no text, and refused
-    options.modified = modified
-  end
-  local lines = api.nvim_buf_get_lines(self.buf, 0, -1, true)
-  self.carried_returns = options.fileformat == "unix" and #lines > 0 and lines[1]:sub(-1) == "\r"
-end
 
 --- Open the text. `base`: rows to begin from instead of the buffer's, if it changed while nobody listened.
 function Session:open(base)
@@ -208,15 +134,6 @@ function Session:listen()
   })
 end
 
---- Give back the options that were taken over.
-function Session:give_back()
-  if self.options and api.nvim_buf_is_valid(self.buf) then
-    vim.bo[self.buf].fixeol = self.options.fixeol
-    vim.bo[self.buf].autoread = nil -- as it is everywhere
-  end
-  self.options = nil
-end
-
 --- Say goodbye and forget the buffer.
 function Session:close()
   if self.state == "open" then
@@ -291,10 +208,6 @@ function Session:acknowledged()
     rows = text.spliced(rows, step.first, step.count, step.rows)
   end
   return rows
-end
-
-function Session:name()
-  return vim.fn.fnamemodify(api.nvim_buf_get_name(self.buf), ":~:.")
 end
 
 -- Changes here
@@ -537,84 +450,6 @@ function Session:apply(delta)
   end
   self.folder:changed_by_others(self, clean)
   return true
-end
-
---- The line ends that the first correction told us: meerkat shares a file of CRLFs as LFs, a mixed one as it is.
-function Session:set_fileformat()
-  local options = vim.bo[self.buf]
-  local returns = 0
-  for _, row in ipairs(self.rows) do
-    if row:sub(-1) == "\r" then
-      returns = returns + 1
-    end
-  end
-  if options.fileformat == "dos" and returns > 0 then
-    options.fileformat = "unix"
-  elseif options.fileformat == "unix" and self.carried_returns and returns == 0 then
-    options.fileformat = "dos"
-  end
-end
-
--- The user's place in the text
-
---- Where every window's cursor and view have to be after the edits.
-function Session:places(edits)
-  local places = {}
-  local current = api.nvim_get_current_win()
-  local inserting = api.nvim_get_mode().mode:match("^[iR]") ~= nil
-  for _, window in ipairs(vim.fn.win_findbuf(self.buf)) do
-    local cursor = api.nvim_win_get_cursor(window)
-    local place = { window = window }
-    -- What others insert where we type comes after our cursor, so that our word stays whole.
-    place.row, place.byte = text.moved(cursor[1] - 1, cursor[2], edits, inserting and window == current)
-    if window == current then
-      if api.nvim_get_mode().mode:match("^[vV\22]") then
-        local start = vim.fn.getpos("v") -- Neovim leaves it where it is
-        local row, byte = start[2] - 1, start[3] - 1
-        local new_row, new_byte = text.moved(row, byte, edits, false)
-        if new_row ~= row or new_byte ~= byte then
-          place.anchor = { new_row, new_byte }
-        end
-      end
-      place.view = vim.fn.winsaveview()
-      if edits[1] and edits[1][1] < place.view.topline then
-        place.top = text.moved(place.view.topline - 1, 0, edits, false)
-      end
-    end
-    places[#places + 1] = place
-  end
-  return places
-end
-
-function Session:set_places(places)
-  local count = api.nvim_buf_line_count(self.buf)
-  for _, place in ipairs(places) do
-    if place.anchor and place.window == api.nvim_get_current_win() then
-      local row = math.min(place.anchor[1], count - 1)
-      vim.cmd("noautocmd normal! o")
-      pcall(api.nvim_win_set_cursor, place.window, { row + 1, place.anchor[2] })
-      vim.cmd("noautocmd normal! o")
-    end
-  end
-  for _, place in ipairs(places) do
-    if api.nvim_win_is_valid(place.window) and api.nvim_win_get_buf(place.window) == self.buf then
-      local row = math.min(place.row, count - 1)
-      local line = api.nvim_buf_get_lines(self.buf, row, row + 1, true)[1]
-      local byte = place.row > row and #line or math.min(place.byte, #line)
-      local now = api.nvim_win_get_cursor(place.window)
-      if now[1] ~= row + 1 or now[2] ~= byte then
-        pcall(api.nvim_win_set_cursor, place.window, { row + 1, byte })
-      end
-      if place.view and place.window == api.nvim_get_current_win() then
-        local view = vim.fn.winsaveview()
-        local top = place.top and math.min(place.top + 1, count) or place.view.topline
-        view.curswant = place.view.curswant
-        view.topline = top
-        view.leftcol = place.view.leftcol
-        vim.fn.winrestview(view)
-      end
-    end
-  end
 end
 
 return M
