@@ -28,7 +28,7 @@ from bench._pair import Member, percentile, scratch
 from bench._rivals import PROGRAMS, Rival, installed, rival
 from bench._yjs import YjsClient
 
-NOTES = "notes.md"
+NOTES, PAGE = "notes.md", "page.md"  # one for editors, one for pages: neither pays for the other
 LINES = [f"line {number} of a text that people write together\n" for number in range(50)]
 PAUSE = 0.05  # s between two keys: 20 a second
 BLOCK = 40  # keys at one system before it is the next one's turn
@@ -210,7 +210,7 @@ class Bench:
         return self._kept(await YjsClient.join(one.url, one.room))
 
     async def _page(self, member: Member) -> YjsClient:
-        return self._kept(await join_text(member, NOTES))
+        return self._kept(await join_text(member, PAGE))
 
     def _kept(self, client: YjsClient) -> YjsClient:
         self._clients.callback(client.close)
@@ -240,7 +240,7 @@ def main() -> None:
     if missing:
         print(f"without y-websocket and hocuspocus: {missing}")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the beginning")
-    files = {NOTES: "".join(LINES)}
+    files = dict.fromkeys((NOTES, PAGE), "".join(LINES))
     with ExitStack() as stack:
         base = stack.enter_context(scratch())
         rivals = [] if missing else [stack.enter_context(rival(name)) for name in PROGRAMS]
