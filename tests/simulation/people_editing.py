@@ -73,9 +73,9 @@ class Desks:
         self._numbers = count(1)
         simulator.on_other = self._on_effect
 
-    def open(self, one: SimulatedPeer, path: str) -> ModelEditor:
+    def open(self, one: SimulatedPeer, path: str, *, saves: bool = True) -> ModelEditor:
         """A new editor with a file of the peer's folder."""
-        editor = ModelEditor(self, one, path, SessionId(next(self._numbers)))
+        editor = ModelEditor(self, one, path, SessionId(next(self._numbers)), saves=saves)
         self.editors[one.index, editor.session] = editor
         return editor
 
@@ -97,7 +97,9 @@ class Desks:
 class ModelEditor:
     """One buffer."""
 
-    def __init__(self, desks: Desks, one: SimulatedPeer, path: str, session: SessionId) -> None:
+    def __init__(
+        self, desks: Desks, one: SimulatedPeer, path: str, session: SessionId, *, saves: bool
+    ) -> None:
         self._desks, self.one, self.path, self.session = desks, one, path, session
         self._simulator = desks.simulator
         self.rng: Random = desks.simulator.rng
@@ -110,7 +112,8 @@ class ModelEditor:
         self.answers: list[Answered] = []
         self._sent = self._applied = 0
         self._free_at = {True: 0.0, False: 0.0}  # a pipe keeps its order
-        self._send(TextOpened(self._ticket(), session, path, Speech.RANGES, self.text))
+        ticket = self._ticket()
+        self._send(TextOpened(ticket, session, path, Speech.RANGES, self.text, saves))
 
     # -- the pipe --------------------------------------------------------------------------
 

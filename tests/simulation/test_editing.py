@@ -454,3 +454,28 @@ def test_what_an_editor_saved_when_its_node_was_killed_is_there_once(seed: int):
     assert [text.count(f"<{number}>") for number in range(30)] == [
         saved.count(f"<{number}>") for number in range(30)
     ]
+
+
+def test_an_editor_that_leaves_the_file_to_us_finds_it_written_and_may_save_all_the_same():
+    simulator = _pool(60, "one\n", "bob")
+    alice = simulator.peers[0]
+    desks = Desks(simulator)
+    ann = desks.open(alice, PATH, saves=False)
+    bob = desks.open(simulator.peers[1], PATH)
+    simulator.run(simulator.now + 0.1)
+
+    ann.type(0, 0, "a ")
+    bob.type(0, 0, "b ")
+    simulator.settle()
+    assert _text_at(alice) == ann.text == bob.text
+    for number in range(20):
+        ann.type(0, 0, f"{number} ")
+        if number % 3 == 0:
+            ann.save()
+        simulator.run(simulator.now + 0.01)
+    simulator.run(simulator.now + 2.0)
+    simulator.settle()
+
+    assert ann.text == bob.text
+    assert ann.text.split()[:20] == [str(number) for number in reversed(range(20))]
+    assert _text_at(alice) == ann.text

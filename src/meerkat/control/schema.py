@@ -153,12 +153,14 @@ class OpenText(_Ask, frozen=True, tag="open_text"):
     and ``text``; ``text`` events with that ``session`` follow (and may come first).
 
     ``content``: what the editor shows already; a correction follows if the text is another.
+    ``saves``: an editor that speaks in ranges writes the file itself; else the process does.
     """
 
     session: Number
     path: Annotated[str, Meta(min_length=1, max_length=4096)]
     speech: Literal["ranges", "yjs"] = "ranges"
     content: str | None = None
+    saves: bool = True
 
 
 class Replacement(Struct, frozen=True):

@@ -97,6 +97,7 @@ class OpenTexts:
                 Speech(request.speech),
                 lambda message: self._tell(number, message),
                 request.content,
+                saves=request.saves,
             )
         except BaseException:
             self._sessions.pop(number, None)

@@ -169,7 +169,7 @@ class TextOpened:
 
     The facts of the answer: ``path``, ``file`` and ``version`` (hexadecimal), and ``text``, which
     a session that speaks in ranges starts from (if ``content``, what its editor shows, is another,
-    a correction follows).
+    a correction follows). ``saves``: an editor that speaks in ranges writes the file itself.
     """
 
     ticket: int
@@ -177,6 +177,7 @@ class TextOpened:
     path: str
     speech: Speech
     content: str | None = field(repr=False, default=None)
+    saves: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ class Holders(Protocol):
         """Whether an editor that saves for itself has this text open."""
         ...
 
+    def is_in_editor(self, version: bytes) -> bool:
+        """Whether an editor that speaks in ranges has it open, which may save it, too."""
+        ...
+
     def were_held(self) -> frozenset[bytes]:
         """Which texts editors held when we ended, unless we ended in good order."""
         ...
@@ -98,7 +102,7 @@ class Saves:
         if entry is None or not entry.version or not isinstance(seen.content, TextContent):
             return None
         is_same = entry.digest == seen.observed.digest and seen.path not in self._waiting
-        if is_same or not self._holders.holds(entry.version):
+        if is_same or not self._holders.is_in_editor(entry.version):
             return None
         decoded = decode_file(seen.content.data)
         if decoded is None:
@@ -121,7 +125,7 @@ class Saves:
                 self._local.saved(one.seen, wall)
             elif self._was_torn(queue):
                 pass  # a program truncates a file before it writes it
-            elif one.until <= now + ROUNDING or not self._holders.holds(one.version):
+            elif one.until <= now + ROUNDING or not self._holders.is_in_editor(one.version):
                 self._local.observe(FilesObserved(seen=(one.seen,)), wall)
             elif len(queue) <= MAX_WAITING:
                 return

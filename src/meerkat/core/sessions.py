@@ -57,6 +57,7 @@ class _Session:
     id: SessionId
     open: _Open
     side: EditorSide | None
+    saves: bool = False
     cursors: _Offsets = ()
 
 
@@ -102,6 +103,11 @@ class Sessions:
     def holds(self, version: bytes) -> bool:
         """Whether an editor that saves for itself has this text open: then it writes the file."""
         found = self._texts.get(version)
+        return found is not None and any(one.saves for one in found.sessions.values())
+
+    def is_in_editor(self, version: bytes) -> bool:
+        """Whether an editor that speaks in ranges has it open, which may save it, too."""
+        found = self._texts.get(version)
         return found is not None and any(one.side for one in found.sessions.values())
 
     def were_held(self) -> frozenset[bytes]:
@@ -110,13 +116,15 @@ class Sessions:
         return frozenset(msgspec.msgpack.decode(value, type=list[bytes]) if value else ())
 
     def _note_held(self) -> None:
-        held = sorted(version for version in self._texts if self.holds(version))
+        held = sorted(version for version in self._texts if self.is_in_editor(version))
         self._store.put(Table.META, _HELD, pack(held))
 
     def watches(self, version: bytes) -> bool:
-        """Whether a Yjs editor has this text open: it is on a screen, the file can wait a bit."""
+        """Whether an editor has it open that leaves the file to us: it is on a screen, so the file
+        can wait a bit.
+        """
         found = self._texts.get(version)
-        return found is not None and found.bridge is not None
+        return found is not None and any(not one.saves for one in found.sessions.values())
 
     def may_have_saved(self, version: bytes, text: str) -> bool:
         """Whether one of those editors may have shown, so saved, exactly this."""
@@ -177,7 +185,7 @@ class Sessions:
             facts["text"] = current
             start = current if event.content is None else event.content
             side = EditorSide(start)
-            session = _Session(event.session, found, side)
+            session = _Session(event.session, found, side, event.saves)
             self._effects.append(Answered(event.ticket, facts))
             if start != current:
                 changed = side.from_us(diff(start, current))
@@ -428,11 +436,11 @@ class Sessions:
             if not found.bridge.sessions:
                 found.bridge.close()
                 found.bridge = None
-                self.released.add(found.version.id)
         version = found.version.id
-        if session.side is not None and not self.holds(version):
-            self.released.add(version)
+        if session.side is not None:
             self._note_held()
+        if not self.holds(version):
+            self.released.add(version)
         if not found.sessions:
             del self._texts[version]
             self._replica.texts.close(version)

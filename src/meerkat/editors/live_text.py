@@ -51,6 +51,8 @@ class Editor(Protocol):
 
     announced: frozenset[str]
     """The extensions of the protocol that it understands."""
+    saves: bool
+    """It writes its files itself."""
 
     def tell(self, method: str, params: Mapping[str, Any]) -> None:
         """Send a notification."""
@@ -205,7 +207,7 @@ class LiveText:
     async def _base(self, channel: Asking, numbers: Callable[[], int]) -> str:
         if not self._relay.doubtful:
             return self._relay.base()
-        look = schema.OpenText(session=numbers(), path=self._path)
+        look = schema.OpenText(session=numbers(), path=self._path, saves=self._editor.saves)
         there = await channel.ask(look, within=None)
         await channel.ask(schema.CloseText(session=look.session), within=None)
         return self._relay.base(str(there["text"]))
@@ -215,7 +217,9 @@ class LiveText:
         while True:
             self._number, self._opening = numbers(), []
             self._session_over = asyncio.Event()
-            request = schema.OpenText(session=self._number, path=self._path, content=base)
+            request = schema.OpenText(
+                session=self._number, path=self._path, content=base, saves=self._editor.saves
+            )
             try:
                 return await channel.ask(request, within=None)
             except NotRunning:

@@ -48,6 +48,9 @@ class EditorServer:
 
     def __init__(self, write: Callable[[bytes], None], start: Start) -> None:
         self.announced: frozenset[str] = frozenset()
+        self.saves = (
+            False  # Teamtype's plugin for Neovim does not: its `:w` is for the daemon to do
+        )
         self._write = write
         self._start = start
         self._frames = Frames()
@@ -124,6 +127,7 @@ class EditorServer:
                 self._answer(call, "")
             case "initialize":
                 self.announced = read_names(call.params, "extensions")
+                self.saves = True
                 self._answer(call, "")
             case method:
                 raise RpcError(UNKNOWN_METHOD, f"There is no method {method!r:.100}.")

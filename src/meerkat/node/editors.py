@@ -53,11 +53,18 @@ class Editors:
         self._hear: dict[SessionId, Hear] = {}
 
     async def open(
-        self, path: str, speech: Speech, hear: Hear, content: str | None = None
+        self,
+        path: str,
+        speech: Speech,
+        hear: Hear,
+        content: str | None = None,
+        *,
+        saves: bool = True,
     ) -> Opened:
         """Open the text at ``path``; ``hear`` may be called before this returns.
 
         ``content``: what the editor shows; the difference is corrected by its first message.
+        ``saves``: an editor that speaks in ranges writes the file itself, so nobody else does.
 
         Raises:
             MeerkatError: if there is no such text, or the node cannot answer now.
@@ -66,7 +73,7 @@ class Editors:
         self._hear[session] = hear
         try:
             facts = await self._requests.ask(
-                lambda ticket: TextOpened(ticket, session, path, speech, content),
+                lambda ticket: TextOpened(ticket, session, path, speech, content, saves),
                 within=self._within,
             )
         except BaseException:
