@@ -39,7 +39,13 @@ class FakeEditors:
         self.problem: MeerkatError | None = None
 
     async def open(
-        self, path: str, speech: Speech, hear: Hear, content: str | None = None
+        self,
+        path: str,
+        speech: Speech,
+        hear: Hear,
+        content: str | None = None,
+        *,
+        saves: bool = True,
     ) -> Opened:
         if self.problem is not None:
             raise self.problem
