@@ -110,7 +110,11 @@ class Faces:
                 WITHIN,
             )
             shown = self.pool.settle(PATH, also=lambda: self.screen.text() == self.neovim.text())
-            assert self._copied() == shown
+            wait_until(
+                lambda: self._copied() == self.neovim.text() == self.screen.text(),
+                "one text in all three, still",
+                WITHIN,
+            )
         except AssertionError as problem:
             told = [*self.log, str(problem), f"page: {self.screen.text()!r}"]
             raise AssertionError("\n".join([*told, f"terminal: {self._copied()!r}"])) from None
