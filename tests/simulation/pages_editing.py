@@ -12,7 +12,7 @@ import pycrdt
 
 from meerkat.core.editing import Closed, EditorMessage, Frame, SessionId, Speech
 from meerkat.core.effects import Answered
-from meerkat.core.events import Event, FramesReceived, TextClosed, TextOpened
+from meerkat.core.events import FramesReceived, TextClosed, TextOpened
 from meerkat.core.y_protocol import (
     SyncStep1,
     SyncUpdate,
@@ -23,29 +23,26 @@ from meerkat.core.y_protocol import (
     encode_vector,
 )
 from meerkat.testing.simulator import SimulatedPeer
-from tests.simulation.people_editing import WORDS, Desks
+from tests.simulation.people_editing import WORDS, Desks, Piped
 
 _CLIENTS = 2**32 - 1  # Yjs in JavaScript chooses an id of 32 bits
 
 
-class ModelPage:
+class ModelPage(Piped):
     """A tab with one text."""
 
     def __init__(self, desks: Desks, one: SimulatedPeer, path: str) -> None:
-        self._desks, self.one, self.path = desks, one, path
-        self._simulator = desks.simulator
-        self.rng = desks.simulator.rng
+        super().__init__(desks, one)
+        self.path = path
         self.doc: pycrdt.Doc[Any] = pycrdt.Doc(client_id=self.rng.randint(1, _CLIENTS))
         self._text: pycrdt.Text = self.doc.get("text", type=pycrdt.Text)
         self._is_local = False
         self._updates: list[bytes] = []
         self.doc.observe(self._on_update)
         self.closed: Closed | None = None
-        self.tickets: set[int] = set()
         self.problems: list[str] = []
         self.session = SessionId(0)
         self.is_connected = False
-        self._free_at = {True: 0.0, False: 0.0}
         self.connect()
 
     @property
@@ -57,9 +54,7 @@ class ModelPage:
         self.session = SessionId(self._desks.number())
         self.is_connected = True
         self._desks.editors[self.one.index, self.session] = self
-        ticket = self._desks.number()
-        self.tickets.add(ticket)
-        self._send(TextOpened(ticket, self.session, self.path, Speech.YJS))
+        self._send(TextOpened(self._ticket(), self.session, self.path, Speech.YJS))
         self._send_frame(encode_step1(_vector(self.doc)))
 
     def disconnect(self, *, politely: bool) -> None:
@@ -72,20 +67,6 @@ class ModelPage:
             self._updates.append(event.update)
 
     # -- the socket ------------------------------------------------------------------------
-
-    def _when(self, *, to_node: bool) -> float:
-        when = self._simulator.now + self.rng.uniform(0, self._desks.pipe)
-        when = self._free_at[to_node] = max(when, self._free_at[to_node] + 1e-9)
-        return when
-
-    def _send(self, event: Event) -> None:
-        epoch = self.one.epoch
-
-        def arrive() -> None:
-            if self.one.epoch == epoch:
-                self._simulator.handle(self.one, event)
-
-        self._simulator.call_at(self._when(to_node=True), arrive)
 
     def _send_frame(self, frame: bytes) -> None:
         if self.is_connected:

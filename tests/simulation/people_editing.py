@@ -94,28 +94,15 @@ class Desks:
                 editor.answered(effect)
 
 
-class ModelEditor:
-    """One buffer."""
+class Piped:
+    """Whatever talks to a peer over a pipe that keeps its order, and has delays."""
 
-    def __init__(
-        self, desks: Desks, one: SimulatedPeer, path: str, session: SessionId, *, saves: bool
-    ) -> None:
-        self._desks, self.one, self.path, self.session = desks, one, path, session
+    def __init__(self, desks: Desks, one: SimulatedPeer) -> None:
+        self._desks, self.one = desks, one
         self._simulator = desks.simulator
         self.rng: Random = desks.simulator.rng
-        self.text = one.folder.nodes[path].data.decode()
-        self.is_open = True
-        self.closed: Closed | None = None
-        self.problems: list[str] = []
-        self.cursors: dict[str, CursorShown] = {}
         self.tickets: set[int] = set()
-        self.answers: list[Answered] = []
-        self._sent = self._applied = 0
-        self._free_at = {True: 0.0, False: 0.0}  # a pipe keeps its order
-        ticket = self._ticket()
-        self._send(TextOpened(ticket, session, path, Speech.RANGES, self.text, saves))
-
-    # -- the pipe --------------------------------------------------------------------------
+        self._free_at = {True: 0.0, False: 0.0}  # by direction: when its last message arrives
 
     def _ticket(self) -> int:
         number = self._desks.number()
@@ -135,6 +122,27 @@ class ModelEditor:
                 self._simulator.handle(self.one, event)
 
         self._simulator.call_at(self._when(to_node=True), arrive)
+
+
+class ModelEditor(Piped):
+    """One buffer."""
+
+    def __init__(
+        self, desks: Desks, one: SimulatedPeer, path: str, session: SessionId, *, saves: bool
+    ) -> None:
+        super().__init__(desks, one)
+        self.path, self.session = path, session
+        self.text = one.folder.nodes[path].data.decode()
+        self.is_open = True
+        self.closed: Closed | None = None
+        self.problems: list[str] = []
+        self.cursors: dict[str, CursorShown] = {}
+        self.answers: list[Answered] = []
+        self._sent = self._applied = 0
+        ticket = self._ticket()
+        self._send(TextOpened(ticket, session, path, Speech.RANGES, self.text, saves))
+
+    # -- the pipe --------------------------------------------------------------------------
 
     def deliver(self, message: EditorMessage) -> None:
         self._simulator.call_at(self._when(to_node=False), lambda: self._take(message))

@@ -146,9 +146,11 @@ class Cursors:
         """Whether anybody else has a cursor, or had until just now."""
         return bool(self._heard or self.changed)
 
-    def recall(self, cursor: HeardCursor) -> None:
-        """Show it anew: somebody new wants to see it."""
-        self.changed[_mark(cursor)] = cursor
+    def recall(self, version: bytes) -> None:
+        """Show those in a text anew: somebody new wants to see them."""
+        for cursor in self.heard():
+            if cursor.version == version:
+                self.changed[_mark(cursor)] = cursor
 
     def heard(self) -> list[HeardCursor]:
         """Everyone's, in a fixed order."""

@@ -18,7 +18,7 @@ from rapidfuzz.distance import Indel
 
 from meerkat.core.edits import Edit
 
-__all__ = ["diff"]
+__all__ = ["common_prefix", "diff"]
 
 BUDGET = 4_000_000_000  # cells: pairs compared, 10^10 a second here, so at most about 0.6 s
 _LINE_CELLS = 100  # what cutting, counting and naming tokens costs beside, per code point
@@ -77,7 +77,7 @@ def _refine(
             yield span
         return
     a, b = old[start:end], new[first:last]
-    head = _common_prefix(a, b)
+    head = common_prefix(a, b)
     tail = _common_suffix(a[head:], b[head:])
     if pattern is _LINE:  # whole lines: half a line compares equal to no other
         head = a.rfind("\n", 0, head) + 1
@@ -153,7 +153,7 @@ def _compare_gap(a: list[str], b: list[str], work: _Work) -> Iterator[_Span]:
 
 def _compare(a: Sequence[Hashable], b: Sequence[Hashable], work: _Work) -> Iterator[_Span]:
     """Differing spans by longest common subsequence, or one span if that costs too much."""
-    head = _common_prefix(a, b)
+    head = common_prefix(a, b)
     tail = _common_suffix(a[head:], b[head:])
     size_a, size_b = len(a) - head - tail, len(b) - head - tail
     if not size_a and not size_b:
@@ -220,7 +220,7 @@ def _without_islands(spans: Iterator[_Span]) -> list[_Span]:
     return result
 
 
-def _common_prefix(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
+def common_prefix(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
     """How long the common start is: by halves, since comparing slices is fast."""
     low, high = 0, min(len(a), len(b))
     if a[:high] == b[:high]:

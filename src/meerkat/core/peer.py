@@ -212,6 +212,7 @@ class Peer:
                 in_sync=self.in_sync,
                 now=self._now,
             ),
+            self._sessions.color_of,
         )
 
     # -- the one door in -------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from .compose import merged
+from .diff import common_prefix
 from .editing import RangeEdit
 from .edits import Edit
 from .lines import Lines
@@ -73,19 +74,7 @@ def _trimmed(lines: Lines, edit: Edit) -> Edit:
     if not edit.deleted or not edit.inserted:
         return edit
     removed, inserted = lines.part(edit.position, edit.end), edit.inserted
-    tail = _common(removed[::-1], inserted[::-1])
+    tail = common_prefix(removed[::-1], inserted[::-1])
     removed, inserted = removed[: len(removed) - tail], inserted[: len(inserted) - tail]
-    head = _common(removed, inserted)
+    head = common_prefix(removed, inserted)
     return Edit(edit.position + head, len(removed) - head, inserted[head:])
-
-
-def _common(one: str, other: str) -> int:
-    """How many code points two texts have in common at their beginning."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from .cursors import colors_of
 from .folder_side import FolderSide
-from .ids import AuthorId
+from .ids import AuthorId, MemberId
 from .neighbors import Neighbor
 from .replica import Replica
 from .status import Conflict, FileEntry, MemberStatus, PeerStatus, Problem, Status
@@ -50,11 +50,11 @@ def report(
     sync: Sync,
     folder: FolderSide,
     standing: Standing,
+    color_of: Callable[[MemberId], str],
 ) -> Status:
     """Everything at this moment."""
     log, roster, view = replica.log, replica.roster, replica.view
     linked = {link.member for link in neighbors}
-    colors = colors_of(roster.members)
     own_member = roster.member_of(log.author)
     return Status(
         pool=roster.pool.hex(),
@@ -75,7 +75,7 @@ def report(
                 record.name,
                 record.role,
                 member in linked or member == own_member,
-                colors[member],
+                color_of(member),
             )
             for member, record in sorted(roster.members.items())
         ),

@@ -183,16 +183,16 @@ class Sessions:
         }
         if event.speech is Speech.RANGES:
             facts["text"] = current
+        self._effects.append(Answered(event.ticket, facts))
+        if event.speech is Speech.RANGES:
             start = current if event.content is None else event.content
             side = EditorSide(start)
             session = _Session(event.session, found, side, event.saves)
-            self._effects.append(Answered(event.ticket, facts))
             if start != current:
                 changed = side.from_us(diff(start, current))
                 self._tell(session.id, *changed)
         else:
             session = _Session(event.session, found, None)
-            self._effects.append(Answered(event.ticket, facts))
             if found.bridge is None:
                 found.bridge = Bridge(self._store, version.id, current, self._entropy)
                 self._show_all(found, found.bridge)
@@ -321,10 +321,12 @@ class Sessions:
             if other.side is not None and other is not session:
                 self._show(other, session.id, session.cursors)
         if found.bridge is not None and session.side is not None:
-            name = self._gate.name_of(self._gate.author)
-            color = self.color_of(self._own)
-            shown = found.bridge.show(self._user(session.id), name, color, session.cursors)
-            self._send(shown)
+            self._show_in(found.bridge, session)
+
+    def _show_in(self, bridge: Bridge, of: _Session) -> None:
+        name = self._gate.name_of(self._gate.author)
+        color = self.color_of(self._own)
+        self._send(bridge.show(self._user(of.id), name, color, of.cursors))
 
     def _show(self, to: _Session, of: SessionId, cursors: _Offsets) -> None:
         assert to.side is not None
@@ -359,21 +361,16 @@ class Sessions:
     def _show_others(self, session: _Session) -> None:
         """A session is new: all who are in its text."""
         found = session.open
-        for heard in self._cursors.heard():
-            if heard.version == found.version.id:
-                self._cursors.recall(heard)
+        self._cursors.recall(found.version.id)
         for other in found.sessions.values():
             if other is not session and other.cursors:
                 self._show(session, other.id, other.cursors)
 
     def _show_all(self, found: _Open, bridge: Bridge) -> None:
-        for heard in self._cursors.heard():
-            if heard.version == found.version.id:
-                self._cursors.recall(heard)
-        name, color = self._gate.name_of(self._gate.author), self.color_of(self._own)
+        self._cursors.recall(found.version.id)
         for other in found.sessions.values():
             if other.side is not None and other.cursors:
-                self._send(bridge.show(self._user(other.id), name, color, other.cursors))
+                self._show_in(bridge, other)
 
     def _user(self, session: SessionId) -> str:
         return self._cursors.user(self._gate.author, session)

@@ -28,7 +28,7 @@ from .y_protocol import (
     encode_awareness,
 )
 
-__all__ = ["Awareness", "Outgoing", "RelativePosition"]
+__all__ = ["Awareness", "Outgoing", "RelativePosition", "read_cursor"]
 
 Outgoing = tuple[SessionId, bytes]
 """A frame for a session."""
@@ -123,7 +123,7 @@ class Awareness:
             if value is None:
                 news.append(self._remove(state.client, state.clock))
             else:
-                self._held[state.client] = _Held(state, session, _read_cursor(value))
+                self._held[state.client] = _Held(state, session, read_cursor(value))
                 news.append(state)
         return self._tell(news, session)
 
@@ -186,7 +186,8 @@ def _is_newer(state: AwarenessState, known: AwarenessState) -> bool:
     return state.clock > known.clock or (state.clock == known.clock and state.is_gone)
 
 
-def _read_cursor(value: dict[str, Any]) -> tuple[RelativePosition, RelativePosition] | None:
+def read_cursor(value: dict[str, Any]) -> tuple[RelativePosition, RelativePosition] | None:
+    """Anchor and head in an awareness state, as the usual bindings write them."""
     for name in ("cursor", "selection"):
         place = value.get(name)
         if isinstance(place, dict):

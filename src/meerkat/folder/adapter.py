@@ -7,7 +7,6 @@ first. A fourth, the watcher's, only says where to look.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
@@ -24,8 +23,8 @@ from .ignore import DEFAULT_RULES, Ignore
 from .incoming import Incoming
 from .jobs import JobQueue, size_of
 from .known import Known
-from .paths import Root, UnsafePath, check_path, is_own_name, split
-from .publish import Publisher, move_new
+from .paths import Root, UnsafePath, check_path, is_own_name
+from .publish import Publisher
 from .reading import Found, Reading
 from .replaced import Replaced
 from .report import FolderListener
@@ -217,15 +216,7 @@ class FolderAdapter:
             if current is not None:
                 self._scanner.report_again(path)
             return
-        parent, base = split(path)
-        stem, dot, suffix = base.rpartition(".")
-        beside = f"{stem or base} (saved meanwhile {name[:4]}){dot}{suffix if stem else ''}"
-        with contextlib.suppress(OSError):
-            directory = self._root.open_folder(parent)
-            try:
-                move_new(self._replaced.descriptor, name, directory, beside)
-            finally:
-                os.close(directory)
+        self._replaced.put_beside(self._root, path, name)
 
     # --- from the other threads ---
 

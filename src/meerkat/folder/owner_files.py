@@ -381,15 +381,7 @@ class OwnerFiles:
 
     def _saved_meanwhile(self, path: str, name: str, _: Reading) -> None:
         """A program wrote into a file after we replaced it: that save stands beside it now."""
-        parent, base = split(path)
-        stem, dot, suffix = base.rpartition(".")
-        beside = f"{stem or base} (saved meanwhile {name[:4]}){dot}{suffix if stem else ''}"
-        with contextlib.suppress(OSError):
-            directory = self._root.open_folder(parent)
-            try:
-                move_new(self._replaced.descriptor, name, directory, beside)
-            finally:
-                os.close(directory)
+        self._replaced.put_beside(self._root, path, name)
 
 
 def _open_uploads(folder: Path) -> int:

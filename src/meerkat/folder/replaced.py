@@ -18,6 +18,8 @@ from meerkat.core.files import Observed, Signature
 from meerkat.core.ids import ContentHash
 
 from .config import FolderConfig
+from .paths import Root, split
+from .publish import move_new
 from .reading import Found, Reading, Unread, read_entry
 from .signature import same_file
 
@@ -55,6 +57,18 @@ class Replaced:
     def new_name(signature: Signature) -> str:
         """A name that tells, even after a crash, whether somebody wrote to the file since."""
         return f"{secrets.token_hex(8)}-{signature.size_bytes}-{signature.mtime_ns}"
+
+    def put_beside(self, root: Root, path: str, name: str) -> None:
+        """What was saved into a replaced file ``name`` stands beside ``path`` from now on."""
+        parent, base = split(path)
+        stem, dot, suffix = base.rpartition(".")
+        beside = f"{stem or base} (saved meanwhile {name[:4]}){dot}{suffix if stem else ''}"
+        with contextlib.suppress(OSError):
+            directory = root.open_folder(parent)
+            try:
+                move_new(self.descriptor, name, directory, beside)
+            finally:
+                os.close(directory)
 
     def keep(self, name: str, path: str, observed: Observed) -> None:
         """Watch over a file that was renamed to ``name`` in this folder from ``path``."""

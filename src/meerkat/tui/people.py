@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from meerkat.core.anchors import Anchor
 from meerkat.core.edits import Edit
 from meerkat.core.shown_text import one_line
+from meerkat.core.y_awareness import RelativePosition, read_cursor
 from meerkat.core.y_protocol import AwarenessState, YProtocolError, decode_state
 
 from .anchors import DocumentAnchors
-from .document import ROOT, LiveDocument
+from .document import LiveDocument
 from .spans import Span
 
 __all__ = ["Cursor", "OwnState", "People"]
@@ -23,7 +23,6 @@ MAX_SHOWN = 64  # cursors in one text. guess
 MAX_NAME = 64  # characters
 PLAIN_COLOR = "#888888"  # of somebody who has none, or one that is none
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
-_Place = tuple[Anchor | None, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,8 @@ class _Other:
     clock: int
     name: str
     color: str
-    anchor: _Place
-    head: _Place
+    anchor: RelativePosition
+    head: RelativePosition
     span: Span | None = None  # None: at what is not here yet
 
 
@@ -81,8 +80,10 @@ class People:
 
     def own_selection(self, span: Span) -> dict[str, Any]:
         """Our selection as other Yjs editors read it."""
-        anchor, head = (self._anchors.item_at(at) for at in (span.anchor, span.head))
-        return {"anchor": _position(anchor), "head": _position(head)}
+        anchor, head = (
+            RelativePosition(self._anchors.item_at(at)).to_json() for at in (span.anchor, span.head)
+        )
+        return {"anchor": anchor, "head": head}
 
     def _hear(self, state: AwarenessState) -> None:
         known = self._others.get(state.client)
@@ -93,7 +94,7 @@ class People:
             value = decode_state(state)
         except YProtocolError:
             return
-        place = _cursor(value)
+        place = read_cursor(value) if value is not None else None
         if value is None or place is None:
             self._others.pop(state.client, None)
             self._gone[state.client] = state.clock
@@ -114,8 +115,10 @@ class People:
 
     def _place(self, other: _Other) -> None:
         anchor, head = (
-            0 if item is None and after else self._anchors.offset_of(item, after=after)
-            for item, after in (other.anchor, other.head)
+            0
+            if place.item is None and place.assoc < 0
+            else self._anchors.offset_of(place.item, after=place.assoc < 0)
+            for place in (other.anchor, other.head)
         )
         other.span = Span(anchor, head) if anchor is not None and head is not None else None
 
@@ -150,33 +153,3 @@ class OwnState:
             user = {"name": self.name, "color": self.color, "colorLight": self.color + "33"}
             value = {"user": user, "cursor": selection}
         return after, AwarenessState(self.client, after.clock, json.dumps(value))
-
-
-def _position(item: Anchor | None) -> dict[str, Any]:
-    shown = None if item is None else {"client": item[0], "clock": item[1]}
-    return {"type": None, "tname": ROOT, "item": shown, "assoc": 0}
-
-
-def _cursor(value: dict[str, Any] | None) -> tuple[_Place, _Place] | None:
-    for name in ("cursor", "selection"):
-        place = value.get(name) if value is not None else None
-        if isinstance(place, dict):
-            anchor, head = _read_position(place.get("anchor")), _read_position(place.get("head"))
-            if anchor is not None and head is not None:
-                return anchor, head
-    return None
-
-
-def _read_position(value: object) -> _Place | None:
-    if not isinstance(value, dict):
-        return None
-    assoc, item = value.get("assoc"), value.get("item")
-    after = isinstance(assoc, int) and assoc < 0
-    if item is None:
-        return None, after
-    if not isinstance(item, dict):
-        return None
-    client, clock = item.get("client"), item.get("clock")
-    if type(client) is not int or type(clock) is not int:
-        return None
-    return (client, clock), after
