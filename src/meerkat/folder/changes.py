@@ -20,8 +20,9 @@ from meerkat.core.files import (
 )
 
 from .ground import Ground, Refuse
+from .moving import move_new
 from .paths import Root, check_path, is_own_name, split
-from .publish import Place, Publisher, Raced, move_new
+from .publish import Place, Publisher, Raced
 from .reading import folder_found
 from .scanner import Scanner
 from .signature import is_executable, same_file, signature_of

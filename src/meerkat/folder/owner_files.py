@@ -25,8 +25,9 @@ from meerkat.errors import FolderError
 
 from .config import FolderConfig
 from .ignore import DEFAULT_RULES, Ignore
+from .moving import move_new
 from .paths import Root, UnsafePath, check_path, missing, split
-from .publish import Place, Publisher, Raced, move_new
+from .publish import Place, Publisher, Raced
 from .reading import NO_DIGEST, Found, Reading, read_path
 from .replaced import Replaced
 from .signature import is_executable, kind_of, signature_of

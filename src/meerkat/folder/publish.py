@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from meerkat.core.files import Observed, Signature
 
 from . import syscalls
+from .moving import LACKING, move_new
 from .replaced import Replaced
 from .signature import same_file
 
 __all__ = ["Place", "Publisher", "Raced"]
-
-LACKING = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 
 
 class Raced(Exception):
@@ -166,32 +165,3 @@ class Publisher:
                 Observed(expected.kind, expected.digest, expected.executable, changed),
             )
         raise Raced
-
-
-def move_new(old_dir: int, old: str, new_dir: int, new: str) -> None:
-    """Rename without replacing.
-
-    Raises:
-        FileExistsError: the new name is taken.
-    """
-    if syscalls.supports("renameat2"):
-        try:
-            syscalls.rename_new(old_dir, old, new_dir, new)
-            return
-        except OSError as error:
-            if error.errno not in LACKING:
-                raise
-    try:
-        os.link(old, new, src_dir_fd=old_dir, dst_dir_fd=new_dir, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in (*LACKING, errno.ENOTSUP):
-            raise
-    else:
-        os.unlink(old, dir_fd=old_dir)
-        return
-    try:
-        os.stat(new, dir_fd=new_dir, follow_symlinks=False)
-    except FileNotFoundError:
-        os.rename(old, new, src_dir_fd=old_dir, dst_dir_fd=new_dir)
-    else:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)

@@ -18,8 +18,8 @@ from meerkat.core.files import Observed, Signature
 from meerkat.core.ids import ContentHash
 
 from .config import FolderConfig
+from .moving import move_new
 from .paths import Root, split
-from .publish import move_new
 from .reading import Found, Reading, Unread, read_entry
 from .signature import same_file
 
