@@ -53,6 +53,9 @@ class Counter:
     def chunks_stored(self, blob: ContentHash, indexes: list[int], failed: list[int]) -> None:
         pass
 
+    def database_touched(self, path: str) -> None:
+        pass
+
     def problems_changed(self, problems: tuple[Any, ...]) -> None:
         pass
 

@@ -16,6 +16,7 @@ import msgspec
 from click.testing import CliRunner
 
 from meerkat import errors
+from meerkat.cli import db
 from meerkat.cli import main as command_line
 from meerkat.cli import options as cli_options
 from meerkat.cli.printing import Printing
@@ -41,13 +42,14 @@ from meerkat.core import (
 )
 from meerkat.folder.ignore import DEFAULT_RULES
 from meerkat.node.options import DEFAULT_PORT
+from meerkat.rows import changes
 from meerkat.transport.door import DoorOptions
 from meerkat.transport.options import TransportOptions
 
 __all__ = ["MARK", "PAGES", "PARTS", "commands", "render"]
 
 DOCS = Path(__file__).resolve().parent
-PAGES = (DOCS / "guide.md", DOCS / "protocol.md")
+PAGES = (DOCS / "guide.md", DOCS / "protocol.md", DOCS / "databases.md")
 MARK = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 WIDTH = 78  # of help texts, as on a terminal of 80 columns
 
@@ -60,6 +62,11 @@ def render(page: str) -> str:
 def commands() -> list[str]:
     """The subcommands, in the order of the help."""
     return list(command_line.COMMANDS)
+
+
+def database_commands() -> list[str]:
+    """The subcommands of `meerkat db`, in the order of the help."""
+    return list(db.command.commands)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -146,6 +153,8 @@ def _kind(kind: Any) -> str:
             return " or ".join(_kind(one) for one in types)
         case msgspec.inspect.NoneType():
             return "nothing"
+        case msgspec.inspect.AnyType():
+            return "a value"
     raise TypeError(f"no words for {kind}")
 
 
@@ -178,6 +187,10 @@ def _members() -> str:
 
 def _talk() -> str:
     return _table(STRUCT_HEAD, map(_struct, (actions.Said, actions.Mail, actions.Receipt)))
+
+
+def _statements() -> str:
+    return _table(STRUCT_HEAD, (_struct(one) for one in get_args(changes.Statement)))
 
 
 def _knocks() -> str:
@@ -218,6 +231,9 @@ def _limit_rows() -> Iterator[tuple[str, str, str]]:
     yield "a blob's list of chunks", _bytes(tree.MAX_CHUNK_LIST_BYTES), "`core/tree.py`"
     sizes = f"{_bytes(cut.min_bytes)} / {_bytes(cut.average_bytes)} / {_bytes(cut.max_bytes)}"
     yield "a chunk: least, average, most", sizes, "`core/chunks.py`"
+    piece = _bytes(changes.PIECE_BYTES)
+    yield "a piece of a program's transaction in a database", piece, "`rows/changes.py`"
+    yield "a batch of statements", _bytes(changes.MAX_BATCH_BYTES), "`rows/changes.py`"
     yield "a frame, live or bulk", _bytes(wire.MAX_FRAME_BYTES), "`core/wire.py`"
     yield "heads in a message", f"{messages.MAX_HEADS:,}", "`core/messages.py`"
     yield "operations in a message", f"{messages.MAX_OPERATIONS:,}", "`core/messages.py`"
@@ -273,10 +289,15 @@ PARTS: dict[str, Callable[[], str]] = {
     "membership": _members,
     "talk": _talk,
     "door": _knocks,
+    "rows": _statements,
     "kinds": _kinds,
     "limits": _limits,
     "help": lambda: _help(),
     **{f"help {name}": (lambda name=name: _help(name)) for name in commands()},  # type: ignore[misc]
+    **{
+        f"help db {name}": (lambda name=name: _help("db", name))  # type: ignore[misc]
+        for name in database_commands()
+    },
 }
 
 

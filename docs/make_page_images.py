@@ -1,11 +1,13 @@
 """Takes docs/images/web-*.png: real peers, people who write, and their pages in Chromium.
 
-``python docs/make_page_images.py`` does it anew. Needs playwright and /usr/bin/chromium, and a font
-with emoji for the same faces of the animals.
+``python docs/make_page_images.py`` does it anew, with the word ``database`` only that one. Needs
+playwright and /usr/bin/chromium, and a font with emoji for the same faces of the animals.
 """
 
 from __future__ import annotations
 
+import sqlite3
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,21 @@ def heaviest(sightings: list[Sighting]) -> Sighting | None:
 if __name__ == "__main__":
     print(heaviest([Sighting("Flower", 3, 731.5), Sighting("Zaphod", 3, 702.0)]))
 '''
+GARDEN = """
+CREATE TABLE animals (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, born DATE, grams REAL, burrow INT, photo BLOB
+);
+CREATE TABLE sightings (animal INT REFERENCES animals (id), at TEXT, what TEXT);
+CREATE TABLE burrows (id INTEGER PRIMARY KEY, place TEXT UNIQUE);
+CREATE VIEW pups AS SELECT name FROM animals WHERE born > '2026-08-01';
+INSERT INTO burrows (place) VALUES ('dry pan'), ('old dam'), ('acacia');
+"""
+# fmt: off
+ANIMALS = (
+    "Flower", "Zaphod", "Shakespeare", "Mozart", "Rocket", "Daisy", "Yossarian", "Hannibal",
+    "Tosca", "Pookie", "Mitch", "Kinkajou", "Carlos", "Punk", "Baddiel", "Maybelline", "Machu",
+)
+# fmt: on
 FILES = {
     "notes/week-11.md": "# Week 11\n",
     "notes/week-12.md": NOTES,
@@ -80,6 +97,45 @@ FILES = {
     "README.md": "# Field notes\n",
     "budget.csv": "what,how much\n",
 }
+
+
+def make_database(file: Path) -> None:
+    """Who lives where."""
+    connection = sqlite3.connect(file)
+    connection.executescript(GARDEN)
+    with connection:
+        for number, name in enumerate(ANIMALS):
+            born = f"20{20 + number % 7}-{1 + number * 5 % 12:02}-{1 + number * 7 % 28:02}"
+            photo = bytes(40_000 + 997 * number) if number % 3 == 0 else None
+            row = (name, born, 690.0 + number * 37 % 90 / 2, 1 + number % 3, photo)
+            sql = "INSERT INTO animals (name, born, grams, burrow, photo) VALUES (?, ?, ?, ?, ?)"
+            connection.execute(sql, row)
+    connection.close()
+
+
+def change_database(file: Path, sql: str) -> None:
+    """As any program does."""
+    connection = sqlite3.connect(file, timeout=10)
+    with connection:
+        connection.execute(sql)
+    connection.close()
+
+
+def take_database(browser: Browser, addresses: list[str]) -> None:
+    """The picture of a database in which somebody changes two cells."""
+    page = browser.new_context(**WIDE).new_page()
+    page.goto(addresses[0])
+    page.locator(".light:not(.off)").wait_for()
+    page.locator('.row[id="row-colony.db"]').click()
+    page.get_by_role("tab", name="animals", exact=True).click()
+    page.locator("td", has_text="Mozart").click()
+    other = RUNNING[1].folder / "colony.db"
+    change_database(other, "UPDATE animals SET grams = 744.5 WHERE name = 'Mozart'")
+    change_database(other, "UPDATE animals SET name = 'Rocket Dog' WHERE name = 'Rocket'")
+    page.locator("td.glowing", has_text="Rocket Dog").wait_for()
+    page.locator("td", has_text="744.5").click()
+    page.locator(".written", has_text="Bob").wait_for()
+    page.screenshot(path=IMAGES / "web-database.png")
 
 
 RUNNING: list[DemoPeer] = []
@@ -101,6 +157,7 @@ def start_peers(place: Path) -> list[str]:
                 target = peer.folder / path
                 target.parent.mkdir(exist_ok=True)
                 target.write_text(text, encoding="utf-8")
+            make_database(peer.folder / "colony.db")
             invitation = peer.start("share")["invitation"]
         RUNNING.append(peer)
         client = ControlClient(StateFolder(peer.folder).control_socket())
@@ -169,14 +226,16 @@ def take(browser: Browser, addresses: list[str]) -> None:
     phone.screenshot(path=IMAGES / "web-phone.png")
 
 
-def main() -> None:
+def main(only: str = "") -> None:
     """Start everything, take the pictures, stop everything."""
     with tempfile.TemporaryDirectory() as place:
         try:
             addresses = start_peers(Path(place))
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-                take(browser, addresses)
+                take_database(browser, addresses)
+                if only != "database":
+                    take(browser, addresses)
                 browser.close()
         finally:
             for peer in RUNNING:
@@ -184,4 +243,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

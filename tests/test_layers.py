@@ -6,6 +6,7 @@
     control                     the node for another process, over a local socket
     node                        the hands
     transport · store · folder  adapters, which do not know each other
+    rows                        a process of its own: live databases
     core                        the mind: no loop, socket, file, clock, dice
     errors                      at the bottom, for all
 
@@ -39,14 +40,15 @@ BELOW: dict[str, frozenset[str]] = {
     "transport": frozenset({"core", "errors"}),
     "store": frozenset({"core", "errors"}),
     "folder": frozenset({"core", "errors"}),
-    "node": frozenset({"core", "errors", "transport", "store", "folder"}),
-    "control": frozenset({"core", "errors", "node"}),
+    "rows": frozenset({"core", "errors"}),
+    "node": frozenset({"core", "errors", "transport", "store", "folder", "rows"}),
+    "control": frozenset({"core", "errors", "node", "rows"}),
     "api": frozenset({"core", "errors", "node", "control", "web"}),
     "web": frozenset({"core", "errors", "node", "control"}),
     "tui": frozenset({"core", "errors", "node", "control"}),
     "editors": frozenset({"core", "errors", "node", "control"}),
     "testing": frozenset(
-        {"core", "errors", "transport", "store", "folder", "node", "api", "control"}
+        {"core", "errors", "transport", "store", "folder", "rows", "node", "api", "control"}
     ),
     # cli may run the simulator (`meerkat simulate`), so it also sees testing; adapters never.
     "cli": frozenset(
@@ -56,17 +58,24 @@ BELOW: dict[str, frozenset[str]] = {
     "__init__": frozenset({"api", "core", "errors", "node"}),  # the shop window
 }
 
+# Of a part that runs in a process of its own, what others may import: what is said to it.
+DOORS: dict[str, frozenset[str]] = {
+    "rows": frozenset({"frames", "values", "wire", "working"}),
+}
+MAY_ENTER = frozenset({"testing"})  # the simulator runs everything in one process
+
 # Where a library may be imported: a part, or one file of it. Another home is a decision.
 HOMES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("web",),
-    "blake3": ("core", "store", "folder", "node", "transport", "testing"),
+    "apsw": ("rows",),
+    "blake3": ("core", "store", "folder", "rows", "node", "transport", "testing"),
     "click": ("cli",),
     "cryptography": ("core/signing.py", "core/operation.py", "transport", "testing"),
     "grpc": ("transport",),
     "hypothesis": ("testing",),
     "inotify_simple": ("folder",),
     "matplotlib": ("testing/plots.py",),
-    "msgspec": ("core", "transport", "store", "folder", "node", "control", "testing"),
+    "msgspec": ("core", "transport", "store", "folder", "rows", "node", "control", "testing"),
     "nacl": ("core/sealed.py",),
     "pathspec": ("folder",),
     "prompt_toolkit": ("cli",),
@@ -217,6 +226,18 @@ def upward_imports(source: Source) -> Iterator[str]:
                 yield source.found(found.node, rule)
 
 
+def behind_closed_doors(source: Source) -> Iterator[str]:
+    for found in _imports(source):
+        head, _, rest = found.module.partition(".")
+        part, _, module = rest.partition(".")
+        if head != "meerkat" or part not in DOORS or part == source.part:
+            continue
+        reached = [module.partition(".")[0]] if module else list(found.names)
+        if source.part not in MAY_ENTER and not DOORS[part].issuperset(reached):
+            rule = f"meerkat.{part} is another process: only {', '.join(sorted(DOORS[part]))}"
+            yield source.found(found.node, rule)
+
+
 def libraries_away_from_home(source: Source) -> Iterator[str]:
     for found in _imports(source):
         library = found.module.partition(".")[0]
@@ -362,6 +383,7 @@ Check = Callable[[Source], Iterator[str]]
 
 SOURCE_CHECKS: list[Check] = [
     upward_imports,
+    behind_closed_doors,
     libraries_away_from_home,
     impurities,
     too_long,
@@ -425,6 +447,8 @@ def _findings(name: str, text: str, check: Check) -> list[str]:
         ("control/server.py", "from meerkat.cli.main import main", upward_imports),
         ("cli/share.py", "from meerkat.store.store import Store", upward_imports),
         ("swarm/swarm.py", "", upward_imports),
+        ("node/node.py", "from meerkat.rows.database import Database", behind_closed_doors),
+        ("control/cells.py", "from meerkat.rows import ledger", behind_closed_doors),
         ("core/tree.py", "import pycrdt", libraries_away_from_home),
         ("core/tree.py", "from cryptography.exceptions import X", libraries_away_from_home),
         ("node/node.py", "import grpc.aio", libraries_away_from_home),
@@ -461,6 +485,8 @@ def test_check_finds_the_offender(name: str, text: str, check: Check) -> None:
         ("core/log.py", "from .ids import PeerId\nfrom meerkat.errors import E", upward_imports),
         ("cli/main.py", "from meerkat.control.client import Client", upward_imports),
         ("testing/memory.py", "from meerkat.folder.disk import Disk", upward_imports),
+        ("node/node.py", "from meerkat.rows import wire", behind_closed_doors),
+        ("rows/lane.py", "from .database import Database", behind_closed_doors),
         ("core/text.py", "import pycrdt", libraries_away_from_home),
         ("core/signing.py", "import cryptography.exceptions", libraries_away_from_home),
         ("core/overlay.py", "import random\ndef f(chance: random.Random): ...", impurities),

@@ -13,6 +13,7 @@ from typing import Any, Self
 from meerkat.core.files import (
     Job,
     JobResult,
+    KeepResult,
     Kind,
     Observed,
     PrepareResult,
@@ -36,7 +37,8 @@ class Told:
         self.tree: dict[str, Observed] = {}
         self.seen: list[Seen] = []
         self.batches: list[Observation] = []
-        self.results: dict[int, JobResult | PrepareResult] = {}
+        self.results: dict[int, JobResult | PrepareResult | KeepResult] = {}
+        self.touched: list[str] = []
         self.order: list[int] = []
         self.problems: dict[str, str] = {}
         self.stored: list[tuple[ContentHash, int, bool]] = []
@@ -63,7 +65,12 @@ class Told:
             self.scans += batch.scan_complete
             self.condition.notify_all()
 
-    def jobs_done(self, results: list[JobResult | PrepareResult]) -> None:
+    def database_touched(self, path: str) -> None:
+        with self.condition:
+            self.touched.append(path)
+            self.condition.notify_all()
+
+    def jobs_done(self, results: list[JobResult | PrepareResult | KeepResult]) -> None:
         with self.condition:
             for result in results:
                 self.results[result.ticket] = result
@@ -156,13 +163,13 @@ class FolderCase:
         self.adapter.request_scan()
         self.told.wait("a scan", lambda: self.told.scans > before)
 
-    def do(self, *jobs: Job) -> list[JobResult | PrepareResult]:
+    def do(self, *jobs: Job) -> list[JobResult | PrepareResult | KeepResult]:
         """Perform jobs (tickets are given here) and wait for the results."""
         ticketed = [replace(job, ticket=next(self.tickets)) for job in jobs]
         self.adapter.perform(ticketed)
         return self.results(ticketed)
 
-    def results(self, jobs: list[Job]) -> list[JobResult | PrepareResult]:
+    def results(self, jobs: list[Job]) -> list[JobResult | PrepareResult | KeepResult]:
         tickets = [job.ticket for job in jobs]
         self.told.wait("results", lambda: all(t in self.told.results for t in tickets))
         return [self.told.results[ticket] for ticket in tickets]

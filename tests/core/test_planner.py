@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from meerkat.core.contents import is_safe_link
 from meerkat.core.effects import Effect, Perform
 from meerkat.core.files import Job, MoveFile, WriteFile
-from meerkat.core.planner import is_safe_link
 from meerkat.testing.memory_folder import MemoryFolder
 from meerkat.testing.simulator import SimulatedPeer, Simulator
 from tests.simulation.invariants import check_equal, check_quiet, check_restart

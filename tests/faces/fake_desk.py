@@ -18,6 +18,7 @@ from meerkat.node.home import locked
 from meerkat.node.mind import Mind
 from meerkat.node.options import NodeConfig
 from meerkat.node.requests import Requests
+from meerkat.node.rows_host import RowsHost
 from meerkat.node.share import share
 
 ALICE, BOB, CAROL = "aa" * 32, "bb" * 32, "cc" * 32
@@ -59,6 +60,10 @@ def node(author: str, *neighbors: str, **more: Any) -> dict[str, Any]:
 
 def _nobody() -> Mind:
     raise NotRunning("Nobody decides here.")
+
+
+def _nothing_runs(work: object) -> asyncio.Task[None]:
+    raise AssertionError("a fake node runs nothing")
 
 
 NOBODY = (MemberId(bytes.fromhex(ALICE)), lambda event: None, _nobody, NodeConfig())
@@ -111,6 +116,12 @@ class FakeRequests:
             raise MeerkatError("Carol Ann did not answer.")
         return {"seconds": 0.0123, "hops": 2, "back": 3, "via": "dave", "near": near, "size": size}
 
+    async def set_live(self, path: str, *, live: bool) -> dict[str, Any]:
+        raise MeerkatError(f"{path} is no database.")
+
+    def author_name(self, author: bytes) -> str:
+        return NAMES.get(author.hex(), author.hex())
+
     def find(self, peer: str) -> dict[str, Any]:
         member = self._find(peer)
         return {"member": member, "name": NAMES[member]}
@@ -136,6 +147,9 @@ class FakeDesk:
         self.requests = FakeRequests(self.publish)
         self.editors = Editors(
             lambda event: None, lambda session, frame: None, Requests(*NOBODY), NodeConfig()
+        )
+        self.rows = RowsHost(  # no database is live, so it never starts its process
+            Path(), spawn=_nothing_runs, reported=lambda reports: None, restarted=lambda: None
         )
         self.stopped = False
         self.cuts: list[frozenset[bytes]] = []

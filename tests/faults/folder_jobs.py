@@ -71,6 +71,9 @@ class Told:
             self.stored += len(indexes) + len(failed)
             self.condition.notify_all()
 
+    def database_touched(self, path: str) -> None:
+        pass
+
     def problems_changed(self, problems: Any) -> None:
         pass
 

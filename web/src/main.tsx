@@ -11,6 +11,7 @@ import { App } from "./parts/app";
 import "./style/page.css";
 import "./style/panels.css";
 import "./style/editor.css";
+import "./style/table.css";
 
 showTheme();
 takeToken();

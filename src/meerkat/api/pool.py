@@ -21,6 +21,7 @@ from meerkat.node.home import StateFolder
 from meerkat.node.options import NodeOptions
 
 from . import values
+from .database import Change, ChangeStream, Database, path_in
 from .hosting import Hosting
 from .streams import Stream
 from .values import Echo, Message
@@ -138,6 +139,12 @@ class Pool:
         """Be called ``name`` from now on."""
         await self._ask(schema.Rename(name=name))
 
+    # --- Databases ---
+
+    def database(self, path: str | Path) -> Database:
+        """The live database at ``path`` in the folder (`meerkat db list` shows them)."""
+        return Database(path_in(self.folder, path), self._ask, self._hear_changes)
+
     # --- Looking around ---
 
     async def status(self) -> dict[str, Any]:
@@ -175,6 +182,11 @@ class Pool:
         if self._client is None:
             raise MeerkatError("This pool is not open. Use it inside `async with`.")
         return await self._client.ask(request, within=within)
+
+    def _hear_changes(self, request: schema.DbWatch) -> Stream[Change]:
+        stream = ChangeStream(self._state.control_socket(), request)
+        self._streams.add(stream)
+        return stream
 
     def _hear(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
+from meerkat.control import schema
 from meerkat.control.async_client import EventStream
 
 __all__ = ["Stream"]
@@ -30,12 +31,14 @@ class Stream(Generic[Value]):
         names: tuple[str, ...],
         read: Callable[[dict[str, Any], int], Value | None],
         first: Callable[[], Awaitable[list[Value]]] | None = None,
+        request: schema.Request | None = None,
     ) -> None:
         """``read`` makes a value of an event and a count of missed ones; None: nothing to tell.
 
         ``first`` comes before all events, and is asked for when listening has begun.
+        ``request``: what the events follow on, if not on their names.
         """
-        self._events = EventStream(path, *names)
+        self._events = EventStream(path, *names, request=request)
         self._read = read
         self._first = first
         self._before: deque[Value] = deque()

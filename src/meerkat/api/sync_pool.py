@@ -13,11 +13,12 @@ from meerkat.core.status import ChatLine, NetworkPicture
 from meerkat.errors import MeerkatError
 from meerkat.node.options import NodeOptions
 
+from .database import LIMIT, Change, Conflict, Database, Rows, Values, Written
 from .pool import DEFAULT_OPTIONS, WEEK, Pool
 from .streams import Stream
 from .values import Echo, Message
 
-__all__ = ["SyncPool"]
+__all__ = ["SyncDatabase", "SyncPool"]
 
 Value = TypeVar("Value")
 
@@ -88,6 +89,10 @@ class SyncPool:
         """See Pool."""
         self._wait(self._pool.rename(name))
 
+    def database(self, path: str | Path) -> SyncDatabase:
+        """See Pool."""
+        return SyncDatabase(self._pool.database(path), self._wait, self._each)
+
     def status(self) -> dict[str, Any]:
         """See Pool."""
         return self._wait(self._pool.status())
@@ -137,6 +142,53 @@ class SyncPool:
         stream = make()
         self._wait(stream.wait_listening())
         return _Steps(lambda: self._wait(_next(stream, within)))
+
+
+class SyncDatabase:
+    """``Database`` for programs without asyncio: ``SyncPool.database``."""
+
+    def __init__(
+        self,
+        database: Database,
+        wait: Callable[[Coroutine[Any, Any, Any]], Any],
+        each: Callable[[Callable[[], Stream[Change]], float | None], Iterator[Change]],
+    ) -> None:
+        self._database = database
+        self._wait = wait
+        self._each = each
+
+    @property
+    def path(self) -> str:
+        """See Database."""
+        return self._database.path
+
+    def execute(self, sql: str, values: Values = (), *, limit: int = LIMIT) -> Rows:
+        """See Database."""
+        rows: Rows = self._wait(self._database.execute(sql, values, limit=limit))
+        return rows
+
+    def watch(self, table: str, *, within: float | None = None) -> Iterator[Change]:
+        """See Database; and ``SyncPool.messages``."""
+        return self._each(lambda: self._database.watch(table), within)
+
+    def changes(self, *, within: float | None = None) -> Iterator[Change]:
+        """See Database; and ``SyncPool.messages``."""
+        return self._each(self._database.changes, within)
+
+    def status(self) -> dict[str, Any]:
+        """See Database."""
+        status: dict[str, Any] = self._wait(self._database.status())
+        return status
+
+    def conflicts(self) -> list[Conflict]:
+        """See Database."""
+        found: list[Conflict] = self._wait(self._database.conflicts())
+        return found
+
+    def history(self, table: str, *key: Any) -> list[Written]:
+        """See Database."""
+        cells: list[Written] = self._wait(self._database.history(table, *key))
+        return cells
 
 
 class _Steps(Iterator[Value]):

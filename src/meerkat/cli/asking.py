@@ -9,7 +9,7 @@ from meerkat.control.client import ControlClient
 from meerkat.errors import MeerkatError, NotRunning
 from meerkat.node.home import StateFolder
 
-__all__ = ["asking", "require_pool", "wait_ended"]
+__all__ = ["asking", "pool_around", "require_pool", "wait_ended"]
 
 LOOK = 0.01  # seconds between looks at a lock that is about to be given back
 
@@ -24,6 +24,19 @@ def require_pool(folder: Path) -> StateFolder:
     state = StateFolder(folder)
     state.require()
     return state
+
+
+def pool_around(file: Path | None, folder: Path | None = None) -> StateFolder:
+    """The state folder of ``folder``; without one, of the shared folder that ``file`` lies in.
+
+    Raises:
+        NotAPool: if there is none.
+    """
+    if folder is None:
+        begin = (file.absolute().parent if file is not None else Path.cwd()).resolve()
+        around = (one for one in (begin, *begin.parents) if StateFolder(one).is_pool())
+        folder = next(around, Path())
+    return require_pool(folder)
 
 
 def asking(folder: Path) -> ControlClient:

@@ -16,6 +16,7 @@ from meerkat.control.client import ControlClient
 from meerkat.errors import FolderError, MeerkatError, NotRunning
 from meerkat.node.home import StateFolder
 
+from .asking import pool_around
 from .visible import visible
 
 __all__ = ["command"]
@@ -26,6 +27,7 @@ LOOK = 0.1  # seconds between two looks
 KINDS = {
     "folder": "a folder; name a file in it",
     "blob": "not a text of at most 4 MiB, so it cannot be edited live",
+    "database": "a live database; `meerkat db` and `meerkat web` show and change its rows",
     "link": "a link; open the file that it leads to",
 }
 
@@ -51,7 +53,7 @@ def command(file: Path | None, folder: Path | None) -> None:
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)
     from meerkat.tui.side_files import relative_path
 
-    state = _state_folder(file, folder)
+    state = pool_around(file, folder)
     path = relative_path(state.folder, file) if file is not None else ""
     started = _ensure_served(state)
     is_new = bool(path) and _is_new(state, path)
@@ -64,21 +66,6 @@ def command(file: Path | None, folder: Path | None) -> None:
         click.echo(f"meerkat: {visible(sentence)}", err=True)
     if started:
         click.echo(f"{state.folder} is still served. `meerkat stop {state.folder}` ends that.")
-
-
-def _state_folder(file: Path | None, folder: Path | None) -> StateFolder:
-    """The shared folder that is meant.
-
-    Raises:
-        NotAPool: if there is none.
-    """
-    if folder is None:
-        begin = (file.absolute().parent if file is not None else Path.cwd()).resolve()
-        around = (one for one in (begin, *begin.parents) if StateFolder(one).is_pool())
-        folder = next(around, Path())
-    state = StateFolder(folder)
-    state.require()
-    return state
 
 
 def _ensure_served(state: StateFolder) -> bool:

@@ -26,6 +26,7 @@ COMMANDS = (
     "invite",
     "edit",
     "web",
+    "db",
     "editor",
     "chat",
     "peers",

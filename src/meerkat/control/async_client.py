@@ -102,14 +102,16 @@ class AsyncControlClient:
 class EventStream:
     """Events with these names (none: all) as they come, over a connection of their own.
 
+    Or those that follow on another ``request`` than ``subscribe``.
+
     Who reads slowly holds up only the other process's bounded memory of what it was not told yet;
     what goes beyond that is one event ``resync`` with how many were ``missed``. A step that is
     cancelled loses nothing.
     """
 
-    def __init__(self, path: Path, *names: str) -> None:
+    def __init__(self, path: Path, *names: str, request: schema.Request | None = None) -> None:
         self._path = path
-        self._names = names
+        self._request = request or schema.Subscribe(events=names)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._early: deque[dict[str, Any]] = deque()  # came before the answer to our request
         self._listening = False
@@ -163,8 +165,7 @@ class EventStream:
         if self._streams is None:
             self._loop = asyncio.get_running_loop()
             self._streams = await _connect(self._path, EVENT_LINE)
-            request = schema.Subscribe(id=1, events=self._names)
-            self._streams[1].write(schema.encode_request(request))
+            self._streams[1].write(schema.encode_request(schema.numbered(self._request, 1)))
         value = await _read_line(self._streams[0])
         if value is None:
             await self.aclose()

@@ -14,6 +14,7 @@ from meerkat.errors import MeerkatError
 from meerkat.node.editors import Editors
 
 from . import schema
+from .databases import Databases, PeerOfDatabases, Rows
 from .texts import OpenTexts, PutEvent
 
 __all__ = ["Asking", "Conversation", "Desk", "WebSwitch"]
@@ -21,7 +22,7 @@ __all__ = ["Asking", "Conversation", "Desk", "WebSwitch"]
 LOG = logging.getLogger(__name__)
 
 
-class Asking(Protocol):
+class Asking(PeerOfDatabases, Protocol):
     """What needs the peer's answer: ``node.requests``, seen from here."""
 
     async def say(self, text: str, to: str = "") -> dict[str, Any]:
@@ -62,6 +63,10 @@ class Desk(Protocol):
     @property
     def editors(self) -> Editors:
         """For open texts."""
+
+    @property
+    def rows(self) -> Rows:
+        """For live databases."""
 
     def describe(self) -> dict[str, Any]:
         """Everything a person can be told, as JSON values."""
@@ -107,11 +112,13 @@ class Conversation:
         self._wanted: frozenset[str] = frozenset()
         self._unsubscribe: Callable[[], None] = lambda: None
         self.texts = OpenTexts(desk.editors, put_text)
+        self._databases = Databases(desk, put_event)
 
     def end(self) -> None:
         """The connection is gone."""
         self._unsubscribe()
         self.texts.end()
+        self._databases.end()
 
     async def reply(self, line: bytes | str) -> schema.Reply:
         """The answer to a line, whatever it holds."""
@@ -169,8 +176,20 @@ class Conversation:
                 | schema.CloseText()
             ):
                 return await self.texts.ask(request)
-            case _:
+            case (
+                schema.Say()
+                | schema.Rename()
+                | schema.Publish()
+                | schema.Echo()
+                | schema.Find()
+                | schema.ChatHistory()
+                | schema.Network()
+                | schema.ListFiles()
+                | schema.People()
+            ):
                 return await self._asked(request)
+            case _:
+                return await self._databases.ask(request)
 
     def _web_switch(self) -> WebSwitch:
         if self._web is None:

@@ -22,6 +22,23 @@ __all__ = [
     "ChatHistory",
     "CloseText",
     "Cut",
+    "DatabaseRequest",
+    "DbCell",
+    "DbConflicts",
+    "DbDeleteRow",
+    "DbExec",
+    "DbHistory",
+    "DbInsertRow",
+    "DbList",
+    "DbOff",
+    "DbOn",
+    "DbQuery",
+    "DbRows",
+    "DbSetCell",
+    "DbStatus",
+    "DbTables",
+    "DbUnwatch",
+    "DbWatch",
     "Echo",
     "EditText",
     "Find",
@@ -45,6 +62,7 @@ __all__ = [
     "Stop",
     "StopWeb",
     "Subscribe",
+    "TableRequest",
     "TextCursor",
     "TextFrame",
     "TextRequest",
@@ -60,6 +78,11 @@ MAX_LIFETIME = 10 * 365 * 86_400.0  # seconds an invitation may live
 MAX_TEXT = 8 * 1024  # characters said at once; the peer counts bytes, and knows best
 MAX_ECHO_BYTES = 32 * 1024  # there and back; the box around it must fit into a frame
 MAX_HISTORY = 10_000  # lines at once; with the longest of texts below MAX_LINE on average
+MAX_SQL = 1_000_000  # characters of a statement: SQLite's own limit (SQLITE_MAX_SQL_LENGTH)
+MAX_PARAMS = 32_766  # of a statement: SQLite's own limit (SQLITE_MAX_VARIABLE_NUMBER)
+MAX_ROWS = 100_000  # of one answer; guess
+MAX_PAGE_ROWS = 1_000  # of a table view at once; guess
+MAX_NAME = 1_024  # characters of a table's or a column's name, as in ``rows.changes``
 
 Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Place = tuple[Number, Number]
@@ -199,6 +222,152 @@ class CloseText(_Ask, frozen=True, tag="close_text"):
     session: Number
 
 
+Path = Annotated[str, Meta(min_length=1, max_length=4_096)]
+"""In the folder, with slashes."""
+Sql = Annotated[str, Meta(min_length=1, max_length=MAX_SQL)]
+SqlName = Annotated[str, Meta(max_length=MAX_NAME)]
+SqlParams = (
+    Annotated[tuple[Any, ...], Meta(max_length=MAX_PARAMS)]
+    | Annotated[dict[str, Any], Meta(max_length=MAX_PARAMS)]
+)
+"""Values as in ``cells``: for ``?`` in order, or for ``:name`` by name."""
+Key = Annotated[tuple[Any, ...], Meta(min_length=1, max_length=2_000)]
+"""What names a row: its rowid, or in a WITHOUT ROWID table its primary key; as in ``cells``."""
+RowLimit = Annotated[int, Meta(ge=1, le=MAX_ROWS)]
+
+
+class DbList(_Ask, frozen=True, tag="db_list"):
+    """The live databases of the folder. Answers ``databases``."""
+
+
+class DbStatus(_Ask, frozen=True, tag="db_status"):
+    """How one database is."""
+
+    path: Path
+
+
+class DbConflicts(_Ask, frozen=True, tag="db_conflicts"):
+    """The rows that a constraint keeps out of the file. Answers ``conflicts``."""
+
+    path: Path
+
+
+class DbOff(_Ask, frozen=True, tag="db_off"):
+    """Treat a database as an ordinary file from now on, everywhere in the pool."""
+
+    path: Path
+
+
+class DbOn(_Ask, frozen=True, tag="db_on"):
+    """Merge a database by rows again."""
+
+    path: Path
+
+
+class DbQuery(_Ask, frozen=True, tag="db_query"):
+    """Read with SQL. Answers ``columns``, ``rows`` and ``more`` (there are more than ``limit``)."""
+
+    path: Path
+    sql: Sql
+    params: SqlParams = ()
+    limit: RowLimit = 10_000
+
+
+class DbExec(_Ask, frozen=True, tag="db_exec"):
+    """Write with SQL: all statements in one transaction. Answers as ``db_query``, and ``changed``:
+    how many rows were.
+    """
+
+    path: Path
+    sql: Sql
+    params: SqlParams = ()
+    limit: RowLimit = 10_000
+
+
+class DbWatch(_Ask, frozen=True, tag="db_watch"):
+    """Tell the rows of a table (empty: of all) that change, whoever changes them.
+
+    Events ``rows`` with this ``watch`` follow, until ``db_unwatch`` or the end of the connection.
+    """
+
+    watch: Number
+    path: Path
+    table: SqlName = ""
+
+
+class DbUnwatch(_Ask, frozen=True, tag="db_unwatch"):
+    """The end of ``db_watch``."""
+
+    watch: Number
+
+
+class DbHistory(_Ask, frozen=True, tag="db_history"):
+    """Who wrote the cells of a row last, and when. Answers ``cells``."""
+
+    path: Path
+    table: SqlName
+    key: Key
+
+
+class DbTables(_Ask, frozen=True, tag="db_tables"):
+    """The tables and views of a database, with their columns. Answers ``tables``."""
+
+    path: Path
+
+
+class DbRows(_Ask, frozen=True, tag="db_rows"):
+    """A page of a table in the order of its keys: ``at`` or ``after`` a key, ``before`` one, or its
+    ``end``.
+
+    Answers ``rows`` (``key`` and ``cells``, large ones cut), ``more`` (in the direction that was
+    asked for) and ``count`` (null: very many). A view has no keys: ``offset`` says where to begin.
+    """
+
+    path: Path
+    table: SqlName
+    at: Key | None = None
+    after: Key | None = None
+    before: Key | None = None
+    end: bool = False
+    offset: Number = 0
+    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE_ROWS)] = 200
+
+
+class DbCell(_Ask, frozen=True, tag="db_cell"):
+    """The whole of one cell. Answers ``value``."""
+
+    path: Path
+    table: SqlName
+    key: Key
+    column: SqlName
+
+
+class DbSetCell(_Ask, frozen=True, tag="db_set_cell"):
+    """Write one cell."""
+
+    path: Path
+    table: SqlName
+    key: Key
+    column: SqlName
+    value: Any = None
+
+
+class DbInsertRow(_Ask, frozen=True, tag="db_insert_row"):
+    """Add a row; columns that ``values`` does not name get their defaults. Answers its ``key``."""
+
+    path: Path
+    table: SqlName
+    values: Annotated[dict[SqlName, Any], Meta(max_length=2_000)] = {}
+
+
+class DbDeleteRow(_Ask, frozen=True, tag="db_delete_row"):
+    """Remove a row."""
+
+    path: Path
+    table: SqlName
+    key: Key
+
+
 class ListFiles(_Ask, frozen=True, tag="list_files"):
     """Everything in the folder, by path."""
 
@@ -235,6 +404,22 @@ PeerRequest = Say | Rename | Publish | Echo | Find | ChatHistory | Network | Lis
 """What the peer itself answers."""
 TextRequest = OpenText | EditText | TextFrame | TextCursor | CloseText
 """About the open texts of one connection."""
+TableRequest = DbTables | DbRows | DbCell | DbSetCell | DbInsertRow | DbDeleteRow
+"""What a page asks of a database: no SQL."""
+DatabaseRequest = (
+    DbList
+    | DbStatus
+    | DbConflicts
+    | DbOff
+    | DbOn
+    | DbQuery
+    | DbExec
+    | DbWatch
+    | DbUnwatch
+    | DbHistory
+    | TableRequest
+)
+"""About live databases."""
 Request = (
     Ping
     | GetStatus
@@ -247,6 +432,7 @@ Request = (
     | StopWeb
     | PeerRequest
     | TextRequest
+    | DatabaseRequest
 )
 
 

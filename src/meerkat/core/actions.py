@@ -16,8 +16,10 @@ from .messages import MAX_BOX_BYTES, Bytes16, Bytes32, HeadEntry
 from .packing import pack
 
 __all__ = [
+    "MAX_ROWS_BYTES",
     "Action",
     "Body",
+    "ChangeRows",
     "Cover",
     "DropFile",
     "DropFolder",
@@ -37,6 +39,7 @@ __all__ = [
     "Said",
     "SetEol",
     "SetExecutable",
+    "SetLive",
     "decode_actions",
     "decode_mail",
     "decode_membership",
@@ -50,6 +53,7 @@ __all__ = [
 COMPRESS_ABOVE = 512  # bytes; below it deflate gains nothing (guess)
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024  # inflated; a bomb stops here
 MAX_SAID_CHARS = 8 * 1024  # and as many bytes of UTF-8; more belongs into a file
+MAX_ROWS_BYTES = 512 * 1024  # of a database's batch in one action: an operation takes 1 MiB
 MAX_RECEIPTS = 1_024  # in one operation
 _RAW, _DEFLATED = b"\x00", b"\x01"
 
@@ -121,9 +125,10 @@ class Receipt(Struct, frozen=True, array_like=True):
 class Body(Struct, frozen=True, array_like=True):
     """The start of a content.
 
-    ``kind``: "text" (``data`` is UTF-8), "blob" (``data`` lists chunks, 36 bytes each) or "link"
-    (``data`` is the target). ``digest`` is the BLAKE3 of the file's bytes and ``size`` their count.
-    A ``total`` above ``len(data)`` means that ``Part`` actions bring the rest.
+    ``kind``: "text" (``data`` is UTF-8), "blob" (``data`` lists chunks, 36 bytes each), "rows" (as
+    a blob: a live database as it was at its import) or "link" (``data`` is the target). ``digest``
+    is the BLAKE3 of the file's bytes and ``size`` their count. A ``total`` above ``len(data)``
+    means that ``Part`` actions bring the rest.
     """
 
     kind: Annotated[str, Meta(max_length=8)]
@@ -219,6 +224,26 @@ class DropFile(Struct, frozen=True, array_like=True, tag=10):
     covers: Annotated[tuple[Cover, ...], Meta(min_length=1, max_length=1024)]
 
 
+class ChangeRows(Struct, frozen=True, array_like=True, tag=11):
+    """What a program changed in a live database. At most one in an operation for one version.
+
+    ``data`` is for the rows process (``meerkat.rows.changes``). A program's transaction may take
+    several operations; ``last`` marks the one that ends it.
+    """
+
+    file: Bytes16
+    version: Bytes16
+    last: bool
+    data: Annotated[bytes, Meta(max_length=MAX_ROWS_BYTES)]
+
+
+class SetLive(Struct, frozen=True, array_like=True, tag=12):
+    """Whether a SQLite file is merged by rows; if not, as any other file. Last writer wins."""
+
+    file: Bytes16
+    live: bool
+
+
 Action = (
     PutFolder
     | DropFolder
@@ -230,6 +255,8 @@ Action = (
     | SetExecutable
     | SetEol
     | DropFile
+    | ChangeRows
+    | SetLive
 )
 
 _T = TypeVar("_T")

@@ -65,6 +65,7 @@ class Blobs:
     ) -> None:
         self._config, self._rng = config, rng
         self._shelf = Shelf(store, disk)
+        self.bases = self._shelf.bases
         self._wishes = Wishes()
         self._downloads: dict[ContentHash, _Download] = {}
         self._paths: dict[str, ContentHash] = {}  # path -> the blob it waits for

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from .actions import Action, EditText, NewFile, NewVersion, Part, PayloadError, decode_actions
+from .actions import (
+    Action,
+    ChangeRows,
+    EditText,
+    NewFile,
+    NewVersion,
+    Part,
+    PayloadError,
+    decode_actions,
+)
 from .ids import AuthorId
 from .log import Log
 from .operation import Operation
@@ -19,7 +28,8 @@ DECODED_BYTES = 16 * 1024 * 1024  # of payloads, inflated, as far as their data 
 
 OVERHEAD_BYTES = 600  # of a decoded action in memory, beside its data (measured: 500 to 700)
 
-_ByVersion = dict[bytes, list[NewFile | NewVersion | Part | EditText]]
+_Kept = NewFile | NewVersion | Part | EditText | ChangeRows
+_ByVersion = dict[bytes, list[_Kept]]
 _Decoded = tuple[_ByVersion, int]
 
 
@@ -38,7 +48,7 @@ class Bodies:
         found: _ByVersion = {}
         size = OVERHEAD_BYTES
         for action in actions:
-            if isinstance(action, NewFile | NewVersion | Part | EditText):
+            if isinstance(action, _Kept):
                 found.setdefault(action.version, []).append(action)
                 size += OVERHEAD_BYTES + _data_bytes(action)
         self._keep(operation.id, found, size)
@@ -56,7 +66,7 @@ class Bodies:
                 if isinstance(action, Part):
                     fits = size > 0 and action.offset == size
                     data = action.data if fits else b""
-                elif isinstance(action, EditText) or pieces:
+                elif isinstance(action, EditText | ChangeRows) or pieces:
                     continue
                 else:
                     data = action.body.data[: version.total]
@@ -74,6 +84,15 @@ class Bodies:
         """
         found = self._actions(author, sequence).get(version, ())
         return [action for action in found if isinstance(action, EditText)]
+
+    def rows(self, version: bytes, author: AuthorId, sequence: int) -> ChangeRows | None:
+        """What an operation changed in a database: of several such actions the first counts.
+
+        Raises:
+            KeyError: if the log does not hold it.
+        """
+        found = self._actions(author, sequence).get(version, ())
+        return next((action for action in found if isinstance(action, ChangeRows)), None)
 
     def _actions(self, author: AuthorId, sequence: int) -> _ByVersion:
         key = (author, sequence)
@@ -96,7 +115,7 @@ class Bodies:
             self._bytes -= freed
 
 
-def _data_bytes(action: NewFile | NewVersion | Part | EditText) -> int:
+def _data_bytes(action: _Kept) -> int:
     if isinstance(action, EditText):
         return len(action.update)
-    return len(action.data if isinstance(action, Part) else action.body.data)
+    return len(action.data if isinstance(action, Part | ChangeRows) else action.body.data)

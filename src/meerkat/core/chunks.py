@@ -9,7 +9,7 @@ shrinks meanwhile would kill the process (SIGBUS).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,9 +24,12 @@ __all__ = [
     "ChunkConfig",
     "ChunkedContent",
     "chunk_stream",
+    "pack_chunks",
+    "unpack_chunks",
 ]
 
 MAX_CHUNK_BYTES = 1024 * 1024  # what a frame carries; a longer one is refused
+CHUNK_ENTRY_BYTES = 36
 
 _MIN_BYTES = 64  # the least that pyfastcdc takes
 # The paper, section 4.4: sizes closer to the average; random data is never cut at the maximum.
@@ -139,3 +142,22 @@ def chunk_stream(
         if progress is not None:
             progress(size)
     return ChunkedContent(ContentHash(whole.digest()), size, tuple(chunks))
+
+
+def pack_chunks(chunks: Sequence[Chunk]) -> bytes:
+    """A blob's body: 32 bytes of hash and 4 of length (big-endian) for each chunk."""
+    return b"".join(chunk.hash + chunk.length.to_bytes(4, "big") for chunk in chunks)
+
+
+def unpack_chunks(body: bytes) -> tuple[Chunk, ...]:
+    """The chunks of a blob's body.
+
+    Raises:
+        ValueError: if it is not a whole number of valid entries.
+    """
+    if len(body) % CHUNK_ENTRY_BYTES:
+        raise ValueError("a list of chunks is cut off")
+    return tuple(
+        Chunk(ContentHash(body[at : at + 32]), int.from_bytes(body[at + 32 : at + 36], "big"))
+        for at in range(0, len(body), CHUNK_ENTRY_BYTES)
+    )

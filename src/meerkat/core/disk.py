@@ -11,14 +11,16 @@ from collections.abc import Iterator
 
 import msgspec
 
-from .files import Kind, Observed, Signature
+from .files import Kind, Observed, Signature, expected_of
 from .ids import ContentHash
 from .packing import pack
 from .ports import Store, Table
 from .vectors import Shares
 from .view import ancestors
 
-__all__ = ["Disk", "DiskEntry", "Intent"]
+__all__ = ["STALE", "Disk", "DiskEntry", "Intent"]
+
+STALE = b"stale"  # ``DiskEntry.at`` of a database: an old copy stands there, to be replaced
 
 
 class DiskEntry(msgspec.Struct, frozen=True, array_like=True):
@@ -42,6 +44,10 @@ class DiskEntry(msgspec.Struct, frozen=True, array_like=True):
         return Observed(
             Kind(self.kind), ContentHash(self.digest), self.executable, Signature(*self.signature)
         )
+
+    def expected(self) -> ContentHash:
+        """By what a job names it."""
+        return expected_of(self.observed())
 
 
 class Intent(msgspec.Struct, frozen=True, array_like=True):
@@ -101,6 +107,7 @@ class Disk:
         self.placed: set[tuple[bytes, bytes]] = set()  # (file, version) that newly stand here
         self._changed: set[str] = set()
         self._paths: dict[bytes, set[str]] = {}  # version -> where it stands
+        self.databases: dict[str, bytes] = {}  # path -> version, of live databases
         self._children: dict[str, int] = {}  # folder -> entries directly in it
         share = Shares()
         for key, value in store.scan(Table.DISK):
@@ -189,6 +196,8 @@ class Disk:
             if not places:
                 self.placed.add((entry.file, entry.version))
             places.add(path)
+        if entry.kind == Kind.DATABASE.value:
+            self.databases[path] = entry.version
         parent = path.rpartition("/")[0]
         if parent:
             self._children[parent] = self._children.get(parent, 0) + 1
@@ -203,6 +212,7 @@ class Disk:
             places.discard(path)
             if not places:
                 del self._paths[entry.version]
+        self.databases.pop(path, None)
         parent = path.rpartition("/")[0]
         if parent:
             self._children[parent] -= 1

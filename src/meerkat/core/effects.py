@@ -9,6 +9,7 @@ from .events import LinkId
 from .files import Job, Location
 from .ids import AuthorId, ContentHash, MemberId
 from .messages import Message
+from .rows import RowsRequest
 
 __all__ = [
     "AnswerKnock",
@@ -27,6 +28,8 @@ __all__ = [
     "StartTimer",
     "StoreChunk",
     "TellEditor",
+    "TellRows",
+    "TreatAsPlain",
     "Trust",
 ]
 
@@ -93,6 +96,24 @@ class ReportFile:
     """Read a path and report it as seen, chunks and all, though it did not change."""
 
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class TreatAsPlain:
+    """Treat the database at a path as an ordinary file (``plain``), or as a database again.
+
+    The folder reads and reports the path as seen.
+    """
+
+    path: str
+    plain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TellRows:
+    """Something for the rows process, in order."""
+
+    request: RowsRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +200,8 @@ Effect = (
     | Perform
     | ScanFolder
     | ReportFile
+    | TreatAsPlain
+    | TellRows
     | ServeChunks
     | StoreChunk
     | InvitationMade

@@ -7,15 +7,17 @@ from typing import NewType
 
 from .editing import RangeEdit, Selection, SessionId, Speech
 from .edits import Edit
-from .files import JobResult, Location, Observed, PrepareResult, Seen
+from .files import JobResult, KeepResult, Location, Observed, PrepareResult, Seen
 from .ids import AuthorId, ContentHash, FileId, MemberId, VersionId
 from .messages import Message
+from .rows import RowsReport
 
 __all__ = [
     "BulkReceived",
     "ChunksStored",
     "ChunksUnread",
     "CursorMoved",
+    "DatabaseRequested",
     "DialFailed",
     "Discovered",
     "EchoRequested",
@@ -34,6 +36,8 @@ __all__ = [
     "PublishRequested",
     "RangesEdited",
     "RenameRequested",
+    "RowsReported",
+    "RowsRestarted",
     "SayRequested",
     "Started",
     "Stopping",
@@ -134,7 +138,7 @@ class FilesObserved:
 class JobsDone:
     """Jobs that the folder finished, in the order in which they happened on the disk."""
 
-    results: tuple[JobResult | PrepareResult, ...]
+    results: tuple[JobResult | PrepareResult | KeepResult, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,30 @@ class ChunksUnread:
 
     link: LinkId
     chunks: tuple[tuple[ContentHash, Location | bytes], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RowsReported:
+    """What the rows process has to say, in order."""
+
+    reports: tuple[RowsReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRestarted:
+    """There is a new rows process, which knows of no database yet (``Started`` implies it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseRequested:
+    """A person wants the database at ``path`` merged by rows (``live``), or as an ordinary file.
+
+    Answered by ``Answered(ticket)``.
+    """
+
+    ticket: int
+    path: str
+    live: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,4 +344,7 @@ Event = (
     | RenameRequested
     | PublishRequested
     | EchoRequested
+    | RowsReported
+    | RowsRestarted
+    | DatabaseRequested
 )

@@ -1,8 +1,9 @@
 """What the folder and the peer say to each other about files on the disk.
 
 The folder *observes* (``Seen``) and *does jobs* (``WriteFile``, ``RemoveFile``, ...), each of which
-names what it expects to find, so that nothing a person wrote meanwhile is overwritten. These are
-values only; the decisions are in ``planner``, the system calls in ``meerkat.folder``.
+names what it expects to find (``expected_of``), so that nothing a person wrote meanwhile is
+overwritten. These are values only; the decisions are in ``planner``, the system calls in
+``meerkat.folder``.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .chunks import Chunk
-from .ids import ContentHash
+from .ids import ContentHash, VersionId
 
 __all__ = [
     "IGNORE_FILE",
     "BlobContent",
     "Content",
+    "DatabaseContent",
+    "Export",
     "Folder",
     "Job",
     "JobResult",
+    "KeepBase",
+    "KeepResult",
     "Kind",
     "Location",
     "MakeFolder",
@@ -36,6 +41,7 @@ __all__ = [
     "Symlink",
     "TextContent",
     "WriteFile",
+    "expected_of",
 ]
 
 
@@ -48,6 +54,8 @@ class Kind(Enum):
     FILE = "file"
     FOLDER = "folder"
     SYMLINK = "symlink"
+    DATABASE = "database"
+    """A live database: the rows process has it open, so nobody else may read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,12 @@ class Folder:
     """A directory has no content of its own."""
 
 
-Content = TextContent | BlobContent | Symlink | Folder
+@dataclass(frozen=True, slots=True)
+class DatabaseContent:
+    """The file begins as a SQLite database does; nothing else of it was read."""
+
+
+Content = TextContent | BlobContent | Symlink | Folder | DatabaseContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +111,25 @@ class Observed:
     """What a path holds now.
 
     ``digest`` is the BLAKE3 of the file's bytes, of a link's target (UTF-8), or 32 zero bytes for
-    a folder.
+    a folder or a database, of whose signature only inode and device count (the others are 0):
+    another file in its place is news, what is written into it is not.
     """
 
     kind: Kind
     digest: ContentHash
     executable: bool
     signature: Signature
+
+
+def expected_of(observed: Observed) -> ContentHash:
+    """By what a job names what it expects to find: its content, or of a database which file it is.
+
+    So a database that was replaced is safe from whoever has not heard of that yet.
+    """
+    if observed.kind is not Kind.DATABASE:
+        return observed.digest
+    signature = observed.signature
+    return ContentHash.of(f"{signature.device} {signature.inode}".encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +145,27 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """The copy of a database that the rows process has laid ready."""
+
+    version: VersionId
+
+
+@dataclass(frozen=True, slots=True)
 class WriteFile:
     """Put a file or link at ``path``, atomically.
 
-    ``data`` is the whole content, or the ``ContentHash`` of a blob assembled in the incoming area
-    (``PrepareBlob``). ``expected`` is the digest that must stand there now: ``None`` means nothing
-    may stand there. If something else stands there, nothing is changed and the result says
-    ``Outcome.CHANGED`` (the folder reports the finding as ``Seen``, too).
+    ``data`` is the whole content, the ``ContentHash`` of a blob assembled in the incoming area
+    (``PrepareBlob``), or an ``Export`` (whose ``digest`` is 32 zero bytes). ``expected`` is the
+    digest that must stand there now: ``None`` means nothing may stand there. If something else
+    stands there, nothing is changed and the result says ``Outcome.CHANGED`` (the folder reports the
+    finding as ``Seen``, too).
     """
 
     ticket: int
     path: str
     kind: Kind
-    data: bytes | ContentHash
+    data: bytes | ContentHash | Export
     digest: ContentHash
     executable: bool
     expected: ContentHash | None
@@ -187,7 +220,8 @@ class RemoveFolder:
 class Location:
     """Where some chunk can be read: ``offset`` and ``length`` in bytes within a file.
 
-    With a ``blob`` that is not the folder's file at ``path``, but the blob's incoming file.
+    With a ``blob`` that is not the folder's file at ``path``, but the blob's incoming file, or the
+    base of that name (``KeepBase``).
     """
 
     path: str
@@ -209,7 +243,29 @@ class PrepareBlob:
     sources: dict[ContentHash, Location]
 
 
-Job = WriteFile | SetExecutable | RemoveFile | MoveFile | MakeFolder | RemoveFolder | PrepareBlob
+@dataclass(frozen=True, slots=True)
+class KeepBase:
+    """Keep a blob as the base of a database, where the rows process finds it.
+
+    It is the one assembled in the incoming area, or has these bytes. Nothing to do if it is kept
+    already.
+    """
+
+    ticket: int
+    blob: ContentHash
+    data: bytes | None = None
+
+
+Job = (
+    WriteFile
+    | SetExecutable
+    | RemoveFile
+    | MoveFile
+    | MakeFolder
+    | RemoveFolder
+    | PrepareBlob
+    | KeepBase
+)
 
 
 class Outcome(Enum):
@@ -248,4 +304,14 @@ class PrepareResult:
     blob: ContentHash
     outcome: Outcome
     missing: tuple[int, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepResult:
+    """What became of a ``KeepBase``. With ``Outcome.CORRUPT`` the incoming file is gone."""
+
+    ticket: int
+    blob: ContentHash
+    outcome: Outcome
     detail: str = ""

@@ -6,12 +6,20 @@ from __future__ import annotations
 
 from random import Random
 
-from .actions import EditText
+from .actions import EditText, SetLive
 from .blobs import Blobs
+from .databases import Databases
 from .disk import Disk
 from .effects import Effect, Notify, Perform, ReportFile, StartTimer
-from .events import ChunksStored, FilesObserved, JobsDone, TextEdited
-from .files import Observed, PrepareResult
+from .events import (
+    ChunksStored,
+    DatabaseRequested,
+    FilesObserved,
+    JobsDone,
+    RowsReported,
+    TextEdited,
+)
+from .files import KeepResult, Observed, PrepareResult
 from .holdings import index_placed
 from .local import LocalChanges
 from .peer_config import PeerConfig
@@ -42,9 +50,15 @@ class FolderSide:
         self._replica = replica
         self.disk = Disk(store)
         self.blobs = Blobs(store, self.disk, config.blobs, rng)
+        self.databases = Databases(store, replica, self.disk, self.blobs)
         bases: dict[bytes, str] = {}
-        self._planner = Planner(replica, self.disk, self.blobs, bases, config.planner)
+        self._planner = Planner(
+            replica, self.disk, self.blobs, self.databases, bases, config.planner
+        )
         self._local = LocalChanges(replica, self.disk, bases, may_be_old=not config.trust_store)
+        self._local.rows_seen = self.databases.seen
+        self._local.rows_begun = self.databases.has_begun
+        self.databases.take_imported = self._local.imported
         self._local.was_held = holders.were_held()
         self._planner.held = holders.holds
         self._planner.watched = holders.watches
@@ -61,7 +75,8 @@ class FolderSide:
     @property
     def settled(self) -> bool:
         """Whether the disk holds all that the pool has, as far as it is here."""
-        return self._scanned and self._planner.settled and not self._saves
+        settled = self._planner.settled and self.databases.settled
+        return self._scanned and settled and not self._saves
 
     @property
     def pending_count(self) -> int:
@@ -71,30 +86,76 @@ class FolderSide:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What could not be written, and why."""
-        return tuple(self._planner.problems[one] for one in sorted(self._planner.problems))
+        found = [*self._planner.problems.values(), *self.databases.problems]
+        return tuple(sorted(found, key=lambda one: one.path))
 
     # -- what happens ----------------------------------------------------------------------
 
-    def started(self) -> None:
+    def started(self) -> list[Effect]:
         """Compare everything."""
         self._planner.look_at_all()
+        return list(self.databases.started())
 
     def observe(self, event: FilesObserved, now: float, wall: float) -> list[Effect]:
         """The folder changed: our own operations follow from it."""
+        heard = self._forget_imports(event)
         self._local.observe(self._saves.sift(event, now, wall), wall)
+        self._take_databases(wall)
         paths = [seen.path for seen in event.seen] + list(event.gone)
         for path in paths + [one for pair in event.moved for one in pair]:
             self._planner.look_again(path)
         self._scanned = self._scanned or event.scan_complete
         unread: list[Effect] = [ReportFile(path) for path in sorted(self._local.unread)]
         self._local.unread.clear()
-        return unread
+        return [*heard, *unread]
+
+    def _forget_imports(self, event: FilesObserved) -> list[Effect]:
+        """What is imported, or turned off, may not stand there any more."""
+        imports = self.databases.imports
+        for path in [*event.gone, *(old for old, _ in event.moved)]:
+            imports.gone(path)
+        heard: list[Effect] = []
+        for seen in event.seen:
+            imports.forget(seen.path)
+            heard += imports.observed(seen)
+        return heard
+
+    def _take_databases(self, wall: float) -> None:
+        """What local changes found out about databases."""
+        for seen in self._local.databases.values():
+            self.databases.begin_import(seen)
+        for path in self._local.replaced:
+            self.databases.replaced(path)
+        self._local.databases.clear()
+        self._local.replaced.clear()
+        self._turn(wall)
+
+    def _turn(self, wall: float) -> None:
+        """Write down what people asked for, now that it is so."""
+        for file, live in list(self.databases.turn()):
+            if live == self._replica.tree.files[file].plain:
+                self._replica.write([SetLive(file, live)], wall)
+
+    def on_rows(self, event: RowsReported, now: float, wall: float) -> None:
+        """The rows process has news; some of it are operations of ours."""
+        self.databases.on_reports(event.reports, now, wall)
+        self._turn(wall)
+
+    def on_rows_restarted(self) -> None:
+        """There is a new rows process."""
+        self.databases.restarted()
+
+    def switch(self, event: DatabaseRequested) -> None:
+        """A person wants a database merged by rows, or not."""
+        self.databases.request(event)
 
     def on_jobs(self, event: JobsDone, now: float) -> None:
         """The disk did what we asked, or could not."""
         for result in event.results:
             if isinstance(result, PrepareResult):
                 self.blobs.on_prepared(result)
+            elif isinstance(result, KeepResult):
+                self.databases.on_kept(result, now)
             else:
                 self._planner.done(result, now)
 
@@ -125,7 +186,13 @@ class FolderSide:
 
     def evaluate(self, now: float) -> list[Effect]:
         """What the disk should do next."""
-        for source in (self._replica.view.changed, self._local.dirty, self.blobs.dirty):
+        databases = self.databases
+        for source in (
+            self._replica.view.changed,
+            self._local.dirty,
+            self.blobs.dirty,
+            databases.dirty,
+        ):
             self._planner.dirty |= source
             source.clear()
         for version in self._saves.released():
@@ -137,8 +204,9 @@ class FolderSide:
         due = self._planner.next_due()
         if due is not None:
             effects.append(StartTimer("retry", max(due - now, SOONEST)))
+        asked = databases.evaluate(now, engaged=self._planner.is_engaged, looked=self._scanned)
         index_placed(self._replica, self.disk, self.blobs)
-        return [*effects, *self._tell(now), *self.blobs.evaluate(now)]
+        return [*effects, *asked, *self._tell(now), *self.blobs.evaluate(now)]
 
     def _tell(self, now: float) -> list[Effect]:
         """That files came, went or moved, now and then."""

@@ -6,7 +6,7 @@ pool has meanwhile: a save is diffed against what that program last saw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -25,42 +25,24 @@ from .actions import (
     SetEol,
     SetExecutable,
 )
-from .chunks import Chunk
+from .chunks import pack_chunks, unpack_chunks
 from .diff import diff
-from .disk import Disk, DiskEntry, entry_of
+from .disk import STALE, Disk, DiskEntry, entry_of
 from .edits import Edit, transform
 from .events import FilesObserved
-from .files import BlobContent, Kind, Observed, Seen, Symlink, TextContent
+from .files import BlobContent, DatabaseContent, Kind, Observed, Seen, Symlink, TextContent
 from .ids import ContentHash
+from .imports import ImportedContent
 from .messages import HeadEntry
 from .replica import Replica
 from .text_file import Eol, TextFile, decode_file
 from .texts import file_bytes
 from .tree import File, Version, version_id
+from .vectors import Vector
 
 __all__ = ["LocalChanges", "pack_chunks", "unpack_chunks"]
 
 PART_BYTES = 512 * 1024  # of a body in one action: an operation takes at most 1 MiB
-CHUNK_ENTRY_BYTES = 36
-
-
-def pack_chunks(chunks: Sequence[Chunk]) -> bytes:
-    """A blob's body: 32 bytes of hash and 4 of length (big-endian) for each chunk."""
-    return b"".join(chunk.hash + chunk.length.to_bytes(4, "big") for chunk in chunks)
-
-
-def unpack_chunks(body: bytes) -> tuple[Chunk, ...]:
-    """The chunks of a blob's body.
-
-    Raises:
-        ValueError: if it is not a whole number of valid entries.
-    """
-    if len(body) % CHUNK_ENTRY_BYTES:
-        raise ValueError("a list of chunks is cut off")
-    return tuple(
-        Chunk(ContentHash(body[at : at + 32]), int.from_bytes(body[at + 32 : at + 36], "big"))
-        for at in range(0, len(body), CHUNK_ENTRY_BYTES)
-    )
 
 
 class LocalChanges:
@@ -82,6 +64,12 @@ class LocalChanges:
         """Until all was looked at: texts that an editor had open when we were killed. What it saved
         then may be partly in our log already, and partly not."""
         self.dirty: set[str] = set()  # paths whose content must be looked at by the planner
+        self.databases: dict[str, Seen] = {}  # that stand where the pool has none: to be imported
+        self.replaced: set[str] = set()  # paths of databases where another file stands now
+        self.rows_seen: Callable[[Version], Vector] = lambda version: version.touches
+        """What the file of a live database had, of all that was written to it."""
+        self.rows_begun: Callable[[Version], bool] = lambda version: True
+        """Whether a live database may be more than its base on this machine."""
 
     def observe(self, event: FilesObserved, wall: float) -> bool:
         """Take in an observation; True if operations were written."""
@@ -124,6 +112,12 @@ class LocalChanges:
             self._finish(wall)
         return self._replica.log.heads[self._replica.log.author] > before
 
+    def imported(self, seen: Seen, wall: float) -> None:
+        """A database was imported, and is ``ImportedContent`` now."""
+        self._present = {seen.path: seen}
+        self._seen(seen)
+        self._finish(wall)
+
     def _one_at_a_time(self, paths: tuple[str, ...], wall: float) -> None:
         if any(path in self._fresh for path in paths):
             self._finish(wall)
@@ -150,6 +144,8 @@ class LocalChanges:
 
     def _seen(self, seen: Seen) -> None:
         entry, observed = self._disk.get(seen.path), seen.observed
+        if isinstance(seen.content, DatabaseContent) and self._database(seen, entry):
+            return
         if entry is not None and _is_same(entry, observed):
             self._disk.put(seen.path, _resigned(entry, observed))
             return
@@ -167,11 +163,49 @@ class LocalChanges:
         else:
             self._changed(seen, entry)
 
+    def _database(self, seen: Seen, entry: DiskEntry | None) -> bool:
+        """A database; False if it is to be taken in as any other content."""
+        path, observed = seen.path, seen.observed
+        doubt = self._disk.doubts.get(path)
+        if entry is not None and entry.kind == Kind.DATABASE.value:
+            if entry.executable != observed.executable and entry.file:
+                self._actions.append(SetExecutable(entry.file, observed.executable))
+            self.replaced.add(path)
+            self._disk.put(path, _resigned(entry, observed))
+            self._mark(path)
+            return True
+        if isinstance(seen.content, ImportedContent):
+            return self._adopt_database(seen, seen.content)
+        if doubt is not None and doubt.version and doubt.digest == observed.digest:
+            self._disk.put(path, entry_of(observed, doubt.file, doubt.version))
+            self.dirty.add(path)
+        else:
+            self.databases[path] = seen
+        return True
+
+    def _adopt_database(self, seen: Seen, content: ImportedContent) -> bool:
+        """Whether the pool has this database there, as it began."""
+        shown = self._replica.view.files.get(seen.path)
+        _, version = self._replica.tree.find(shown.file, shown.version) if shown else (None, None)
+        if shown is None or version is None or version.kind != "rows":
+            return False
+        if version.digest != content.digest or self._disk.places_of(version.id):
+            return False
+        at = STALE if self.rows_begun(version) else b""
+        self._disk.put(seen.path, entry_of(seen.observed, shown.file, version.id, at))
+        self.dirty.add(seen.path)
+        return True
+
     def _adopt(self, seen: Seen) -> bool:
         """Whether this is what the pool wants there, or what we were about to put there."""
         path, observed = seen.path, seen.observed
+        if isinstance(seen.content, ImportedContent):
+            return False
+        is_folder = observed.kind is Kind.FOLDER
         for intent in (self._disk.intents.get(path), self._disk.doubts.get(path)):
-            if intent is not None and intent.digest == observed.digest and intent.version:
+            if intent is None or is_folder:
+                continue
+            if intent.digest == observed.digest and intent.version:
                 self._disk.put(path, entry_of(observed, intent.file, intent.version, intent.at))
                 self.dirty.add(path)
                 return True
@@ -188,7 +222,7 @@ class LocalChanges:
         if shown is None:
             return False
         _, version = self._replica.tree.find(shown.file, shown.version)
-        if version is None or self._digest(version) != observed.digest:
+        if version is None or version.kind == "rows" or self._digest(version) != observed.digest:
             return False
         if (version.kind == "link") != (observed.kind is Kind.SYMLINK):
             return False
@@ -214,7 +248,7 @@ class LocalChanges:
     def _new_file(self, seen: Seen) -> None:
         observed = seen.observed
         body, rest = _body(seen)
-        file = self._replica.tree.unused_file_id(seen.path, observed.digest)
+        file = self._replica.tree.unused_file_id(seen.path, body.digest)
         version = version_id(file, body.kind, body.digest, ())
         self._actions.append(NewFile(file, version, seen.path, observed.executable, body))
         self._add_parts(file, version, len(body.data), rest)
@@ -310,6 +344,8 @@ class LocalChanges:
         """What whoever changed the folder had seen of a version: the disk's state, and all of
         our own typing.
         """
+        if version.kind == "rows":
+            return Cover(version.id, self.rows_seen(version))
         if version.kind != "text":  # its bytes never change, whoever wrote them too
             return Cover(version.id, version.touches)
         seen = dict(msgspec.msgpack.decode(entry.at, type=list[HeadEntry])) if entry.at else {}
@@ -365,6 +401,12 @@ class LocalChanges:
             self._gone(old)
             return False
         place = self._replica.view.place_of(entry.version)
+        if place == new and seen is not None and _are_databases(entry, seen):
+            self._disk.remove(old)  # the pool has moved it there, too
+            self._disk.put(new, _resigned(entry, seen.observed))
+            self._mark(old)
+            self._mark(new)
+            return True
         if place is None or place == new or not self._is_last(old, entry):
             self._disk.remove(old)
             self._mark(old)
@@ -388,6 +430,10 @@ class LocalChanges:
 def _is_same(entry: DiskEntry, observed: Observed) -> bool:
     mode = entry.executable == observed.executable or observed.kind is not Kind.FILE
     return entry.kind == observed.kind.value and entry.digest == observed.digest and mode
+
+
+def _are_databases(entry: DiskEntry, seen: Seen) -> bool:
+    return entry.kind == Kind.DATABASE.value and seen.observed.kind is Kind.DATABASE
 
 
 def _added(edits: Sequence[Edit]) -> int:
@@ -421,6 +467,9 @@ def _body(seen: Seen) -> tuple[Body, bytes]:
         data = pack_chunks(content.chunks)
         size = sum(chunk.length for chunk in content.chunks)
         return Body("blob", digest, size, len(data), data[:PART_BYTES]), data[PART_BYTES:]
+    if isinstance(content, ImportedContent):
+        data, digest = content.chunks, content.digest
+        return Body("rows", digest, content.size, len(data), data[:PART_BYTES]), data[PART_BYTES:]
     if isinstance(content, Symlink):
         data = content.target.encode()
         return Body("link", digest, len(data), len(data), data), b""

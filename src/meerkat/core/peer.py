@@ -16,6 +16,7 @@ from .events import (
     ChunksStored,
     ChunksUnread,
     CursorMoved,
+    DatabaseRequested,
     DialFailed,
     Discovered,
     EchoRequested,
@@ -34,6 +35,8 @@ from .events import (
     PublishRequested,
     RangesEdited,
     RenameRequested,
+    RowsReported,
+    RowsRestarted,
     SayRequested,
     Started,
     Stopping,
@@ -70,7 +73,7 @@ from .roster_gate import RosterGate
 from .sealed import opener, sealer
 from .sessions import Sessions
 from .signing import SigningKey
-from .status import ChatLine, FileEntry, NetworkPicture, Person, Status
+from .status import ChatLine, DatabaseEntry, FileEntry, NetworkPicture, Person, Status
 from .sync import Sync
 from .talk import Talk
 from .writing import Writing
@@ -184,7 +187,11 @@ class Peer:
 
     def files(self) -> list[FileEntry]:
         """Everything in the folder, as the pool has it, by path."""
-        return list_files(self._replica)
+        return list_files(self._replica, self._folder.databases)
+
+    def databases(self) -> list[DatabaseEntry]:
+        """Every database of the pool, by path."""
+        return self._folder.databases.describe()
 
     def find_member(self, wanted: str) -> MemberId:
         """Whom a person means by a name, or by how an id begins.
@@ -193,6 +200,10 @@ class Peer:
             UnknownMember: if nobody, or more than one.
         """
         return self._roster.find(wanted)
+
+    def author_name(self, author: AuthorId) -> str:
+        """How an author is shown; never empty."""
+        return self._roster.name_of(author)
 
     def name_of(self, member: MemberId) -> str:
         """How a member is shown."""
@@ -249,6 +260,14 @@ class Peer:
                 return self._on_timer(event.name, now, wall)
             case FilesObserved() | JobsDone() | ChunksStored() | TextEdited():
                 return self._writing.on_folder(event, now, wall)
+            case RowsReported():
+                return self._writing.on_rows(event, now, wall)
+            case RowsRestarted():
+                self._folder.on_rows_restarted()
+                return []
+            case DatabaseRequested():
+                self._folder.switch(event)
+                return []
             case LinkDown():
                 return self._on_link_down(event, now)
             case LinkUp():
@@ -276,8 +295,8 @@ class Peer:
     def _on_started(self, event: Started) -> list[Effect]:
         self._network.started(event.wall)
         self._talk.started()
-        self._folder.started()
-        effects: list[Effect] = [StartTimer("beat", self._config.sync.beat)]
+        effects = self._folder.started()
+        effects.append(StartTimer("beat", self._config.sync.beat))
         if self._store.get(Table.META, b"joining") is not None:
             return [*effects, StartTimer("first sync", self._config.first_sync_timeout)]
         if all(author == self.author for author in self._roster.authors):

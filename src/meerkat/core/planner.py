@@ -15,9 +15,12 @@ from math import inf
 import msgspec
 
 from .blobs import Blobs
-from .disk import Disk, DiskEntry, Intent, entry_of
+from .contents import ContentError, Contents, kind_of
+from .databases import Databases
+from .disk import STALE, Disk, DiskEntry, Intent, entry_of
 from .files import (
     IGNORE_FILE,
+    Export,
     Job,
     JobResult,
     Kind,
@@ -30,15 +33,14 @@ from .files import (
     WriteFile,
 )
 from .ids import ContentHash
-from .local import unpack_chunks
 from .replica import Replica
 from .status import Problem
-from .texts import file_bytes
 from .tree import File, Version
 from .view import Shown, ancestors
 
-__all__ = ["Planner", "PlannerConfig", "is_safe_link"]
+__all__ = ["Planner", "PlannerConfig"]
 
+DATABASE_DIGEST = ContentHash(bytes(ContentHash.SIZE))  # as observed: nobody reads one
 FORGET = 10.0  # s after which it does not matter when a watched path was written
 
 
@@ -70,21 +72,6 @@ class _Task:
     at: bytes = b""
 
 
-def is_safe_link(path: str, target: str) -> bool:
-    """Whether a symbolic link at ``path`` is relative and stays inside the folder."""
-    if not target or "\x00" in target or target.startswith("/"):
-        return False
-    at = path.split("/")[:-1]
-    for part in target.split("/"):
-        if part == "..":
-            if not at:
-                return False
-            at.pop()
-        elif part not in ("", "."):
-            at.append(part)
-    return at[:1] != [".meerkat"]
-
-
 class Planner:
     """Dirty paths in, jobs out."""
 
@@ -93,10 +80,13 @@ class Planner:
         replica: Replica,
         disk: Disk,
         blobs: Blobs,
+        databases: Databases,
         bases: dict[bytes, str],
         config: PlannerConfig,
     ) -> None:
         self._replica, self._disk, self._blobs = replica, disk, blobs
+        self._databases = databases
+        self._contents = Contents(replica, blobs, databases)
         self._bases = bases
         self._config = config
         self.dirty: set[str] = set()
@@ -136,13 +126,17 @@ class Planner:
     def settled(self) -> bool:
         """Whether the disk holds everything as the pool has it."""
         held_up = self.dirty or self._blocked or self._busy or self._later or self._paced
-        return not (held_up or self._blobs.waiting)
+        return not (held_up or self._blobs.waiting or self._databases.waiting)
 
     @property
     def pending_count(self) -> int:
         """Paths that the disk does not hold yet as the pool has them."""
         held_up = self._blocked | self._busy.keys() | self._later.keys() | self._paced.keys()
-        return len(self.dirty | held_up | self._blobs.waiting)
+        return len(self.dirty | held_up | self._blobs.waiting | self._databases.waiting)
+
+    def is_engaged(self, path: str) -> bool:
+        """Whether a job is under way there, or may be begun at any moment."""
+        return path in self._busy or path in self.dirty
 
     def plan(self, now: float) -> list[Job]:
         """Decide on every dirty path that can be decided now."""
@@ -176,6 +170,7 @@ class Planner:
         view, entry = self._replica.view, self._disk.get(path)
         self.problems.pop(path, None)
         self._paced.pop(path, None)
+        self._databases.release(path)
         shown = view.files.get(path)
         if path in self._ignored:
             self._blobs.release(path)
@@ -191,7 +186,8 @@ class Planner:
         if shown is None:
             return None
         _, version = self._replica.tree.find(shown.file, shown.version)
-        return version.digest if version is not None and version.kind == "blob" else None
+        is_blob = version is not None and version.kind in ("blob", "rows")
+        return version.digest if version is not None and is_blob else None
 
     def _want_folder(self, path: str, entry: DiskEntry | None) -> list[Job]:
         self._left.discard(path)
@@ -221,7 +217,9 @@ class Planner:
         """What stands here is not wanted here: move it where it is wanted, or remove it."""
         target = self._wanted_elsewhere(path, entry)
         if target is None:
-            return self._start(RemoveFile(self._next(), path, ContentHash(entry.digest)), path)
+            if not self._databases.let_go(path, entry):
+                return []
+            return self._start(RemoveFile(self._next(), path, entry.expected()), path)
         if self._disk.get(target) is None and not self._disk.blocked_by(target):
             return self._move(path, target, entry)
         view = self._replica.view
@@ -229,8 +227,10 @@ class Planner:
             return self._wait(path)
         # Something else belongs here, and our target is taken, too: perhaps by just that.
         aside = f"{path}.{entry.version[:4].hex()}.moving"
+        if aside in self._ignored and not self._databases.let_go(path, entry):
+            return []
         if aside in self._ignored:  # the pool has it: it is written again when its place is free
-            return self._start(RemoveFile(self._next(), path, ContentHash(entry.digest)), path)
+            return self._start(RemoveFile(self._next(), path, entry.expected()), path)
         return self._move(path, aside, entry)
 
     def _wanted_elsewhere(self, path: str, entry: DiskEntry) -> str | None:
@@ -243,7 +243,9 @@ class Planner:
     def _move(self, path: str, target: str, entry: DiskEntry) -> list[Job]:
         if target in self._busy:
             return self._wait(path)
-        job = MoveFile(self._next(), path, target, ContentHash(entry.digest))
+        if not self._databases.let_go(path, entry):
+            return []
+        job = MoveFile(self._next(), path, target, entry.expected())
         self._disk.intend(target, Intent(entry.digest, entry.file, entry.version, entry.at))
         return self._start(job, path, target)
 
@@ -272,9 +274,15 @@ class Planner:
                 if self._replica.view.place_of(version.id) != source:
                     held = self._disk.entries[source]
                     return self._move(source, path, held)
-        elif entry.version != version.id and self._wanted_elsewhere(path, entry) is not None:
+        elif entry.version != version.id and (
+            self._wanted_elsewhere(path, entry) is not None or self._stands_elsewhere(version)
+        ):
             return self._make_way(path, entry)
         return self._write(path, entry, file, version)
+
+    def _stands_elsewhere(self, version: Version) -> bool:
+        """A database is moved, never copied."""
+        return version.kind == "rows" and bool(self._disk.places_of(version.id))
 
     def _is_too_soon(self, path: str, version: Version) -> bool:
         """Whether a text that is typed in a page was written just now; then it waits."""
@@ -290,6 +298,8 @@ class Planner:
         return False
 
     def _is_current(self, entry: DiskEntry, version: Version) -> bool:
+        if version.kind == "rows":
+            return entry.at != STALE
         if version.kind != "text":
             return True
         return entry.base is None and entry.at == version.state()
@@ -297,19 +307,32 @@ class Planner:
     def _want_mode(self, path: str, entry: DiskEntry, file: File, version: Version) -> list[Job]:
         if version.kind == "link" or entry.executable == file.executable:
             return []
-        digest = ContentHash(entry.digest)
+        digest = entry.expected()
         return self._start(SetExecutable(self._next(), path, file.executable, digest), path)
 
     def _write(self, path: str, entry: DiskEntry | None, file: File, version: Version) -> list[Job]:
-        data = self._content(path, version)
-        if data is None:
+        try:
+            data = self._contents.find(path, file, version)
+        except ContentError as error:
+            self.problems[path] = Problem(path, str(error))
             return []
-        if isinstance(data, ContentHash):
+        if data is None or (entry is not None and not self._databases.let_go(path, entry)):
+            return []
+        if isinstance(data, Export):
+            self._databases.placing(path)
+            digest = DATABASE_DIGEST
+        elif isinstance(data, ContentHash):
             digest = data
         else:
             digest = ContentHash.of(data) if version.kind == "text" else ContentHash(version.digest)
         at = version.state()
-        if entry is not None and entry.digest == digest and entry.kind == _kind(version).value:
+        kind, is_copy = kind_of(version), isinstance(data, Export)
+        if (
+            entry is not None
+            and entry.digest == digest
+            and entry.kind == kind.value
+            and not is_copy
+        ):
             # The same bytes by another way: nothing to write, but note what they are.
             fresh = msgspec.structs.replace(
                 entry, file=file.id, version=version.id, at=at, base=None
@@ -318,32 +341,10 @@ class Planner:
             self._bases.pop(version.id, None)
             self._blobs.release(path)
             return self._want_mode(path, fresh, file, version)
-        expected = ContentHash(entry.digest) if entry is not None else None
-        job = WriteFile(self._next(), path, _kind(version), data, digest, file.executable, expected)
+        expected = entry.expected() if entry is not None else None
+        job = WriteFile(self._next(), path, kind, data, digest, file.executable, expected)
         self._disk.intend(path, Intent(digest, file.id, version.id, at))
         return self._start(job, path, file=file.id, version=version.id, at=at)
-
-    def _content(self, path: str, version: Version) -> bytes | ContentHash | None:
-        """The bytes to write, the name of an assembled blob, or None if it is not here yet."""
-        if version.kind == "text":
-            return file_bytes(self._replica.texts.content(version), version.eol)
-        try:
-            body = self._replica.bodies.body(version)
-            if version.kind == "link":
-                if not is_safe_link(path, body.decode()):
-                    self._refuse(path, "This link leads outside the folder; not made here.")
-                    return None
-                return body
-            chunks = unpack_chunks(body)
-        except (KeyError, ValueError):
-            chunks = ()
-        if not chunks or sum(chunk.length for chunk in chunks) != version.size:
-            self._refuse(path, "Its author described this content wrongly; not written.")
-            return None
-        return self._blobs.obtain(ContentHash(version.digest), chunks, path)
-
-    def _refuse(self, path: str, text: str) -> None:
-        self.problems[path] = Problem(path, text)
 
     # -- jobs ------------------------------------------------------------------------------
 
@@ -417,14 +418,17 @@ class Planner:
             self._ignored.add(result.ignored)
             self._disk.remove(result.ignored)
             return
-        if result.outcome is Outcome.CORRUPT and isinstance(task.job, WriteFile):
+        is_blob = isinstance(task.job, WriteFile) and isinstance(task.job.data, ContentHash)
+        if result.outcome is Outcome.CORRUPT and is_blob and isinstance(task.job, WriteFile):
             self._blobs.spoiled(task.job.digest)
             return
         if isinstance(task.job, RemoveFolder) and result.outcome is Outcome.CHANGED:
             self._leave_folder(path)
             return
         if result.outcome in (Outcome.NAME, Outcome.DENIED):
-            delay = self._config.retry_name
+            standing = self._disk.get(path)
+            live = standing is not None and standing.kind == Kind.DATABASE.value
+            delay = self._config.retry if live else self._config.retry_name  # programs end soon
             text = _REASONS[result.outcome].format(detail=result.detail)
             self.problems[path] = Problem(path, text)
         else:
@@ -468,13 +472,13 @@ class Planner:
 
 def _carried_bytes(job: Job) -> int:
     """What a job holds in memory; an assembled blob is on the disk already."""
-    if isinstance(job, WriteFile) and not isinstance(job.data, ContentHash):
+    if (
+        isinstance(job, WriteFile)
+        and isinstance(job.data, bytes)
+        and not isinstance(job.data, ContentHash)
+    ):
         return len(job.data)
     return 0
-
-
-def _kind(version: Version) -> Kind:
-    return Kind.SYMLINK if version.kind == "link" else Kind.FILE
 
 
 _REASONS = {

@@ -35,6 +35,8 @@ class Table(Enum):
     DISK = "disk"  # path -> what the disk is known to hold, and what of the tree that is
     TEXT = "text"  # VersionId -> snapshot of a live text
     TEXT_LOG = "text_log"  # VersionId + Lamport + AuthorId + sequence -> b"": edits of a text
+    ROWS_LOG = "rows_log"  # VersionId + Lamport + AuthorId + sequence -> b"": changes of a database
+    ROWS = "rows"  # VersionId (+ number of a capture) -> what we know of the rows process's state
     CHUNK = "chunk"  # ContentHash of a chunk + VersionId that has it -> offset and length
     MEMBER = "member"  # MemberId -> the roster's record
     AUTHOR = "author"  # AuthorId -> the roster's record: its member, name and certificate

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from .actions import (
     Action,
+    ChangeRows,
     EditText,
     MembershipAction,
     PayloadError,
@@ -21,7 +22,7 @@ from .actions import (
 from .bodies import Bodies
 from .log import Log, LogConfig
 from .operation import Operation, OperationKind
-from .ports import Store
+from .ports import Store, Table
 from .roster import Roster
 from .signing import SigningKey
 from .texts import Texts, TextsConfig
@@ -31,6 +32,7 @@ from .view import View
 __all__ = ["TALK_KINDS", "Replica", "ReplicaConfig"]
 
 BeforeEdit = Callable[[Version], None]
+OnRows = Callable[[Version, Operation], None]
 ApplyTalk = Callable[[Operation], None]
 
 TALK_KINDS = frozenset({OperationKind.SAID, OperationKind.MAIL, OperationKind.RECEIPT})
@@ -59,12 +61,15 @@ class Replica:
     ) -> None:
         self._config = config
         self.roster = roster
+        self._store = store
         self.log = Log(store, roster, key, config.log)
         self.view = View(roster.name_of)
         self.tree = Tree(store, roster.pool, self.view)
         self.bodies = Bodies(self.log)
         self.texts = Texts(store, self.log, self.bodies, config.texts)
         self.before_edit: BeforeEdit = lambda version: None
+        self.on_rows: OnRows = lambda version, operation: None
+        """Told of what others changed in a database."""
         self.apply_talk: ApplyTalk = lambda operation: None
         self._edited: dict[bytes, Version] = {}
 
@@ -144,6 +149,8 @@ class Replica:
         for action in actions:
             if isinstance(action, EditText):
                 self._apply_edit(action, operation, own=own)
+            elif isinstance(action, ChangeRows):
+                self._apply_rows(action, operation, own=own)
             else:
                 self.tree.apply(action, operation)
 
@@ -160,6 +167,21 @@ class Replica:
         self.tree.apply(action, operation)
         self.texts.record(version.id, operation)
         self.texts.apply(version, action, operation)
+
+    def _apply_rows(self, action: ChangeRows, operation: Operation, *, own: bool) -> None:
+        _, version = self.tree.find(action.file, action.version)
+        if version is None or version.kind != "rows":
+            return
+        self.tree.apply(action, operation)
+        self._store.put(Table.ROWS_LOG, version.id + _place(operation), b"")
+        if not own:
+            self.on_rows(version, operation)
+
+
+def _place(operation: Operation) -> bytes:
+    """Where an operation stands among others: such keys sort as their operations are ordered."""
+    lamport, sequence = operation.lamport.to_bytes(8, "big"), operation.sequence.to_bytes(8, "big")
+    return lamport + operation.author + sequence
 
 
 def _size(action: Action) -> int:

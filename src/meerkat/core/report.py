@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .databases import Databases
 from .folder_side import FolderSide
 from .ids import AuthorId, MemberId
 from .neighbors import Neighbor
@@ -30,7 +31,7 @@ class Standing:
     now: float  # monotonic, s
 
 
-def list_files(replica: Replica) -> list[FileEntry]:
+def list_files(replica: Replica, databases: Databases) -> list[FileEntry]:
     """Everything in the folder, as the pool has it, by path."""
     view, tree = replica.view, replica.tree
     entries = [FileEntry(path, "folder") for path in view.folders]
@@ -38,8 +39,17 @@ def list_files(replica: Replica) -> list[FileEntry]:
         file = tree.files[shown.file]
         version = file.version(shown.version)
         if version is not None:
+            live = version.kind == "rows"
             entries.append(
-                FileEntry(path, version.kind, version.size, file.executable, not shown.main)
+                FileEntry(
+                    path,
+                    "database" if live else version.kind,
+                    version.size,
+                    file.executable,
+                    not shown.main,
+                    databases.problem(version.id) if live else "",
+                    databases.aside(version.id) if live else 0,
+                )
             )
     return sorted(entries, key=lambda one: one.path)
 

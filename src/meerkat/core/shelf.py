@@ -21,6 +21,8 @@ class Shelf:
 
     def __init__(self, store: Store, disk: Disk) -> None:
         self._store, self._disk = store, disk
+        self.bases: dict[bytes, ContentHash] = {}
+        """Versions that are live databases, and their bases, which are kept beside the folder."""
         # chunk -> blob -> its place in the blob that is being put together
         self._arrived: dict[ContentHash, dict[ContentHash, Place]] = {}
 
@@ -55,11 +57,15 @@ class Shelf:
         return next(iter(places.values())) if places else self.in_folder(chunk)
 
     def in_folder(self, chunk: ContentHash) -> Location | None:
-        """Where a chunk should be in the folder."""
+        """Where a chunk should be in the folder, or in a base."""
         for key, value in list(self._store.scan(Table.CHUNK, chunk)):
-            places = self._disk.places_of(key[ContentHash.SIZE :])
+            version = key[ContentHash.SIZE :]
+            offset, length = int.from_bytes(value[:8], "big"), int.from_bytes(value[8:], "big")
+            base = self.bases.get(version)
+            if base is not None:
+                return Location("", offset, length, base)
+            places = self._disk.places_of(version)
             if places:
-                offset, length = int.from_bytes(value[:8], "big"), int.from_bytes(value[8:], "big")
                 return Location(places[0], offset, length)
             self._store.delete(Table.CHUNK, key)  # indexed again should it come back
         return None

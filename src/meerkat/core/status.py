@@ -7,6 +7,7 @@ from dataclasses import dataclass
 __all__ = [
     "ChatLine",
     "Conflict",
+    "DatabaseEntry",
     "FileEntry",
     "MemberStatus",
     "NetworkNode",
@@ -132,8 +133,10 @@ class Person:
 class FileEntry:
     """Something in the folder, as the pool has it.
 
-    ``kind``: "text" (edited live), "blob", "link" or "folder"; ``size`` in bytes (of a text that
-    was edited since, as it began). ``conflict``: its name is not the one it was given.
+    ``kind``: "text" (edited live), "database" (merged by rows), "blob", "link" or "folder";
+    ``size`` in bytes (of a text or database that was changed since, as it began). ``conflict``:
+    its name is not the one it was given. ``problem``: what is wrong with a database, a sentence;
+    ``aside``: its rows that a constraint keeps out of the file.
     """
 
     path: str
@@ -141,6 +144,25 @@ class FileEntry:
     size: int = 0
     executable: bool = False
     conflict: bool = False
+    problem: str = ""
+    aside: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseEntry:
+    """A database of the pool. Ids are hexadecimal; ``problem`` is a sentence, or empty.
+
+    ``state``: "live"; "merging", what others wrote is not all in the file yet; "waiting", it is
+    not, or not yet, in our folder or open there; "off", it is treated as an ordinary file.
+    ``aside``: rows that a constraint keeps out of the file.
+    """
+
+    path: str
+    file: str
+    version: str
+    state: str
+    problem: str
+    aside: int
 
 
 @dataclass(frozen=True, slots=True)

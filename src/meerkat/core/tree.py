@@ -16,6 +16,7 @@ from blake3 import blake3
 from .actions import (
     Action,
     Body,
+    ChangeRows,
     Cover,
     DropFile,
     DropFolder,
@@ -27,6 +28,7 @@ from .actions import (
     PutFolder,
     SetEol,
     SetExecutable,
+    SetLive,
 )
 from .ids import FileId, PoolId, VersionId
 from .operation import Operation
@@ -37,7 +39,7 @@ from .view import View
 
 __all__ = ["File", "FolderRecord", "Tree", "Version", "file_id", "is_safe_path", "version_id"]
 
-KINDS = ("text", "blob", "link")
+KINDS = ("text", "blob", "link", "rows")
 MAX_PATH_BYTES = 4096
 MAX_TEXT_BYTES = 8 * 1024 * 1024  # of one live text at its birth; larger ones are blobs
 MAX_CHUNK_LIST_BYTES = 256 * 1024 * 1024  # 7.4 million chunks: about 1.8 TB
@@ -88,6 +90,8 @@ class File(msgspec.Struct, array_like=True):
     executable: bool
     executable_at: tuple[int, bytes]
     versions: list[Version]
+    plain: bool = False  # a SQLite file that people do not want merged by rows
+    plain_at: tuple[int, bytes] = (0, b"")
 
     def version(self, version: bytes) -> Version | None:
         """The version with this id, or None."""
@@ -157,10 +161,13 @@ class Tree:
         self.folders: dict[str, FolderRecord] = {}
         self._changed_files: set[bytes] = set()
         self._changed_folders: set[str] = set()
+        self.plain: set[bytes] = set()  # files with that mark; hardly ever any
         for _, value in store.scan(Table.RECORD):
             file = msgspec.msgpack.decode(value, type=File)
             self._share_all(file)
             self.files[file.id] = file
+            if file.plain:
+                self.plain.add(file.id)
             self._show(file)
         for key, value in store.scan(Table.FOLDER):
             record = msgspec.msgpack.decode(value, type=FolderRecord)
@@ -220,11 +227,13 @@ class Tree:
                 self._set_eol(action, operation)
             case DropFile():
                 self._drop_file(action)
-            case EditText():
+            case SetLive():
+                self._set_live(action, operation)
+            case EditText() | ChangeRows():
                 self.touch(action.file, action.version, operation)
 
     def touch(self, file_key: bytes, version_key: bytes, operation: Operation) -> None:
-        """A live text was edited."""
+        """A live text was edited, or a row of a database."""
         file, version = self.find(file_key, version_key)
         if file is not None and version is not None:
             version.touches = raised(version.touches, [operation.id])
@@ -312,6 +321,14 @@ class Tree:
         at = (operation.lamport, bytes(operation.author))
         if file is not None and at > file.executable_at:
             file.executable, file.executable_at = action.executable, at
+            self._update(file)
+
+    def _set_live(self, action: SetLive, operation: Operation) -> None:
+        file = self.files.get(action.file)
+        at = (operation.lamport, bytes(operation.author))
+        if file is not None and at > file.plain_at:
+            file.plain, file.plain_at = not action.live, at
+            (self.plain.discard if action.live else self.plain.add)(file.id)
             self._update(file)
 
     def _set_eol(self, action: SetEol, operation: Operation) -> None:

@@ -19,6 +19,7 @@ __all__ = ["Shown", "View", "ancestors", "conflict_name"]
 MAX_NAME_BYTES = 255  # a component of a path on ext4, APFS (UTF-8) and most others
 MAX_AUTHOR_CHARS = 32
 LONG_NAME_BYTES = 100  # beyond it a conflict's name may have to be shortened
+CHANGING = ("text", "rows")  # kinds of which a version is more than its first content
 ShownVersion = tuple[bytes, bytes, str, bytes]
 """(version id, author of its birth, kind, digest)"""
 
@@ -253,8 +254,8 @@ class View:
         same: set[tuple[str, bytes]] = set()
         for claim, file in claims:
             for index, (version, author, kind, digest) in enumerate(claim.versions):
-                # Equal contents make no conflict. A live text may have been edited since.
-                if kind != "text" and (kind, digest) in same:
+                # Equal contents make no conflict. A live one may have been edited since.
+                if kind not in CHANGING and (kind, digest) in same:
                     continue
                 same.add((kind, digest))
                 found.append((file, version, author if index else claim.order[1]))

@@ -19,6 +19,7 @@ from .events import (
     PublishRequested,
     RangesEdited,
     RenameRequested,
+    RowsReported,
     SayRequested,
     TextClosed,
     TextEdited,
@@ -28,6 +29,7 @@ from .folder_side import FolderSide
 from .log import Log
 from .network import Network
 from .reception import Reception
+from .rows import DatabaseImported, RowsCaptured
 from .sessions import Sessions
 from .sync import Sync
 from .talk import Talk
@@ -92,6 +94,20 @@ class Writing:
             self._folder.type(event, wall)
         else:
             effects += self._folder.observe(event, now, wall)
+        return [*effects, *self._push(before, now)]
+
+    def on_rows(
+        self,
+        event: RowsReported,
+        now: float,
+        wall: float,
+    ) -> list[Effect]:
+        """Programs changed databases, or one was imported."""
+        effects: list[Effect] = []
+        if any(isinstance(one, RowsCaptured | DatabaseImported) for one in event.reports):
+            effects += self._sure(now, wall)
+        before = self._head()
+        self._folder.on_rows(event, now, wall)
         return [*effects, *self._push(before, now)]
 
     def on_editor(

@@ -1,10 +1,11 @@
 """The user's folder: what is in it, what changes in it, and writing to it without harm.
 
 Reading order: ``report`` (what the node is told), ``adapter`` (the face and its threads);
-``scanner``, ``walk``, ``large``, ``departures``, ``schedule`` (what is news); ``settle``,
-``vanish``, ``known`` (its memory); ``watcher``, ``hints`` (where to look); ``jobs``, ``writer``,
-``ground``, ``changes``, ``staging``, ``publish``, ``replaced`` (changing the folder); ``incoming``
-(blobs); ``owner_files`` (the owner's hand, through a page); ``paths``, ``ignore``, ``reading``,
+``scanner``, ``walk``, ``large``, ``departures``, ``databases``, ``schedule`` (what is news);
+``settle``, ``vanish``, ``known`` (its memory); ``watcher``, ``hints`` (where to look); ``jobs``,
+``writer``, ``ground``, ``changes``, ``staging``, ``publish``, ``moving``, ``parts``, ``replaced``
+(changing the folder); ``incoming``, ``bases`` (blobs and databases on their way); ``owner_files``
+(the owner's hand, through a page); ``paths``, ``ignore``, ``reading``, ``sqlite_files``,
 ``signature``, ``outcome``, ``worker``, ``syscalls`` (the base).
 """
 

@@ -13,15 +13,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from meerkat.core.files import Job, JobResult, Location, Observed, PrepareResult, Seen, TextContent
+from meerkat.core.files import Job, Location, Observed, Seen, TextContent
 from meerkat.core.ids import ContentHash
 from meerkat.errors import FolderError
 
+from .bases import Bases, Exports
 from .config import FolderConfig
 from .hints import HintQueue
 from .ignore import DEFAULT_RULES, Ignore
 from .incoming import Incoming
-from .jobs import JobQueue, size_of
+from .jobs import JobQueue, Result, size_of
 from .known import Known
 from .paths import Root, UnsafePath, check_path, is_own_name
 from .publish import Publisher
@@ -74,6 +75,8 @@ class FolderAdapter:
             self._root = Root(root)
             self._replaced = Replaced(state / "replaced", config, self._saved_meanwhile)
             self._incoming = Incoming(state / "incoming", self.read_chunk)
+            self._bases = Bases(state / "bases", self._incoming)
+            self._exports = Exports(state / "rows")
         except OSError as error:
             raise FolderError(f"{root} cannot be used: {error.strerror}") from error
         self._first = Worker("folder", self._after_turn)
@@ -97,8 +100,18 @@ class FolderAdapter:
         scanner.on_folder_gone = self._watcher.unwatch
         scanner.on_root_lost = schedule.on_lost
         scanner.on_rules_changed = schedule.scan
+        scanner.databases.on_touched = self._listener.database_touched
         writer = Writer(scanner, Publisher(self._replaced, hook), config)
-        jobs = JobQueue(writer, self._incoming, self._first, self._third, config, self._deliver)
+        jobs = JobQueue(
+            writer,
+            self._incoming,
+            self._bases,
+            self._exports,
+            self._first,
+            self._third,
+            config,
+            self._deliver,
+        )
         jobs.refuse_all = lambda: LOST_TEXT if schedule.is_lost() else None
         return jobs
 
@@ -117,6 +130,8 @@ class FolderAdapter:
         for worker in (self._hasher, self._third, self._first):
             worker.stop()
         self._watcher.stop()
+        self._bases.close()
+        self._exports.close()
         self._incoming.close()
         self._replaced.close()
         self._root.close()
@@ -128,6 +143,13 @@ class FolderAdapter:
     def request_report(self, path: str) -> None:
         """Read ``path`` and report it as seen, chunks and all, even if it did not change."""
         self._first.call(lambda: self._scanner.report_again(path))
+
+    def treat_as_plain(self, path: str, *, plain: bool) -> None:
+        """Treat a database at ``path`` as an ordinary file or again as one; report it as seen.
+
+        Said before the start, it holds from the first scan on.
+        """
+        self._first.call(lambda: self._scanner.treat_as_plain(path, plain=plain))
 
     def perform(self, jobs: Sequence[Job]) -> None:
         """Queue jobs. The results of one path come in order; see ``jobs``."""
@@ -143,9 +165,11 @@ class FolderAdapter:
         """Read a chunk that should lie there, or None if it does not. Blocks; any thread."""
         try:
             if location.blob is not None:
-                descriptor = self._incoming.open(location.blob)
+                descriptor = self._open_blob(location.blob)
             else:
                 check_path(location.path)
+                if self._scanner.databases.is_live(location.path):
+                    return None
                 descriptor = self._root.open(location.path, os.O_RDONLY | os.O_NONBLOCK)
         except (OSError, UnsafePath):
             return None
@@ -158,6 +182,12 @@ class FolderAdapter:
         if len(data) != location.length or ContentHash.of(data) != expected:
             return None
         return data
+
+    def _open_blob(self, blob: ContentHash) -> int:
+        try:
+            return self._incoming.open(blob)
+        except FileNotFoundError:
+            return self._bases.open(blob)
 
     @property
     def queued_bytes(self) -> int:
@@ -203,7 +233,7 @@ class FolderAdapter:
             self._armed = due
             self._first.at(due, lambda: None)
 
-    def _deliver(self, results: list[JobResult | PrepareResult], size: int) -> None:
+    def _deliver(self, results: list[Result], size: int) -> None:
         self._count(-size)
         self._scanner.batch.flush_findings()  # what was found before these results comes first
         self._listener.jobs_done(results)
@@ -224,6 +254,11 @@ class FolderAdapter:
         name = path.rpartition("/")[2]
         if is_own_name(name):
             return
+        database = self._scanner.databases.concerned(path)
+        if database is not None:
+            self._listener.database_touched(database)
+            if database != path:
+                return  # there is nothing to look at in a part
         self._hints.add(hint, path, old)
 
     def _take_hint(self, hint: Hint, path: str, old: str) -> None:

@@ -21,11 +21,12 @@ from meerkat.core.files import (
 
 from .ground import Ground, Refuse
 from .moving import move_new
+from .parts import Part, move_parts, parts_at
 from .paths import Root, check_path, is_own_name, split
 from .publish import Place, Publisher, Raced
-from .reading import folder_found
+from .reading import database_found, folder_found
 from .scanner import Scanner
-from .signature import is_executable, same_file, signature_of
+from .signature import is_executable, same_database, same_file, signature_of
 
 __all__ = ["Changes"]
 
@@ -78,15 +79,15 @@ class Changes:
     def _set_executable(self, job: SetExecutable) -> JobResult:
         place = self._ground.place(job.path)
         known = self._ground.verify(place, job.expected)
+        if known.kind is Kind.DATABASE:
+            return self._set_database_executable(job, place, known)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(place.name, flags, dir_fd=place.directory)
         try:
             stat = os.fstat(descriptor)
             if not same_file(stat, known.signature):
                 raise Raced
-            mode = stat.st_mode & 0o777
-            mode = mode | (mode & 0o444) >> 2 if job.executable else mode & ~0o111
-            os.fchmod(descriptor, mode)
+            os.fchmod(descriptor, _mode(stat, executable=job.executable))
             os.fsync(descriptor)
             stat = os.fstat(descriptor)
         finally:
@@ -97,10 +98,31 @@ class Changes:
         self._scanner.record_own(job.path, observed)
         return JobResult(job.ticket, Outcome.DONE, observed)
 
+    def _set_database_executable(
+        self, job: SetExecutable, place: Place, known: Observed
+    ) -> JobResult:
+        # A handle that reads nothing, and neither holds nor drops anybody's locks.
+        flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(place.name, flags, dir_fd=place.directory)
+        try:
+            stat = os.fstat(descriptor)
+            if not same_database(stat, known):
+                raise Raced
+            mode = _mode(stat, executable=job.executable)
+            if hasattr(os, "O_PATH"):
+                os.chmod(f"/proc/self/fd/{descriptor}", mode)
+            else:
+                os.fchmod(descriptor, mode)
+            observed = database_found(os.fstat(descriptor)).observed
+        finally:
+            os.close(descriptor)
+        self._scanner.record_own(job.path, observed)
+        return JobResult(job.ticket, Outcome.DONE, observed)
+
     def _remove(self, job: RemoveFile) -> JobResult:
         place = self._ground.place(job.path)
         known = self._ground.verify(place, job.expected)
-        self._publisher.take_away(place, known)
+        self._publisher.take_away(place, known, parts=self._ground.has_parts(job.path))
         self.touched.add(split(job.path)[0])
         self._scanner.record_own(job.path, None)
         return JobResult(job.ticket, Outcome.DONE)
@@ -109,6 +131,11 @@ class Changes:
         place = self._ground.place(job.path)
         known = self._ground.verify(place, job.expected)
         target = self._ground.place(job.target, make=True)
+        parts: list[Part] = []
+        plain = self._scanner.databases.is_plain(job.path)
+        if self._ground.has_parts(job.path):
+            self._ground.refuse_parts(target)
+            parts = parts_at(place.directory, place.name)
         self._publisher.hook("before-move", job.path)
         try:
             move_new(place.directory, place.name, target.directory, target.name)
@@ -124,10 +151,16 @@ class Changes:
             text = "another file system is mounted there; move the file by hand"
             raise Refuse(Outcome.DENIED, text, known) from error
         self.touched |= {split(job.path)[0], split(job.target)[0]}
+        move_parts(parts, place.directory, place.name, target.directory, target.name)
         stat = os.stat(target.name, dir_fd=target.directory, follow_symlinks=False)
-        same = same_file(stat, known.signature)
-        observed = replace(known, signature=signature_of(stat) if same else known.signature)
+        if known.kind is Kind.DATABASE:
+            same, observed = same_database(stat, known), known
+        else:
+            same = same_file(stat, known.signature)
+            observed = replace(known, signature=signature_of(stat) if same else known.signature)
         self._scanner.record_own(job.path, None)
+        if plain or known.kind is Kind.DATABASE:
+            self._scanner.databases.set_plain(job.target, plain=plain)
         self._scanner.record_own(job.target, observed)
         if not same:
             self._scanner.look_soon(job.target)
@@ -169,3 +202,8 @@ class Changes:
                     os.unlink(name, dir_fd=directory)
         finally:
             os.close(directory)
+
+
+def _mode(stat: os.stat_result, *, executable: bool) -> int:
+    mode = stat.st_mode & 0o777
+    return mode | (mode & 0o444) >> 2 if executable else mode & ~0o111

@@ -20,6 +20,7 @@ class FolderConfig:
     settle_new: float = 0.03  # a new path: temp files of atomic saves must not become files
     settle_quiet: float = 0.05  # after a write without a close; also a file just truncated
     settle_longest: float = 0.5  # a file written to without pause is read this often
+    settle_database: float = 1.0  # a live database just emptied: another is copied over it; guess
     settle_gone: float = 0.08  # between the two looks that prove a deletion
     retry_longest: float = (
         2.0  # a file that changes while it is read is tried again, later and later

@@ -14,11 +14,12 @@ from typing import Protocol
 from meerkat.core.files import BlobContent, Kind, Observed, Seen
 
 from .config import FolderConfig
+from .databases import Databases
 from .known import Known
 from .paths import Root, missing, split
 from .reading import Found
 from .report import Batch
-from .signature import kind_of, same_file, signature_of
+from .signature import kind_of, same_database, same_file, signature_of
 from .vanish import Held, Vanishing
 
 __all__ = ["Departures"]
@@ -27,10 +28,13 @@ MOST_MOVE_HINTS = 100_000
 
 
 class _Scanner(Protocol):
+    databases: Databases
+
     def examine(self, path: str, *, settled: bool = False) -> None: ...
     def examine_large(self, path: str, stat: os.stat_result) -> None: ...
     def deliver(self, path: str, found: Found) -> None: ...
     def record(self, path: str, found: Found) -> None: ...
+    def forget(self, path: str) -> None: ...
     def on_folder_gone(self, path: str) -> None: ...
     def look_for_rules(self, path: str) -> None: ...
     def on_root_lost(self) -> None: ...
@@ -49,6 +53,7 @@ class Departures:
         self._scanner = scanner
         self._vanishing = Vanishing(config.settle_gone)
         self._moved_from: dict[str, str] = {}
+        self._removed: set[str] = set()  # databases; moved, they would not be told as removed
         self.next_due = self._vanishing.next_due
         self.paths = self._vanishing.paths
 
@@ -59,6 +64,12 @@ class Departures:
         # Renamed twice before anybody was told: what counts is where it came from.
         first = self._moved_from.pop(old, old)
         self._moved_from[new] = old if old in self._known else first
+
+    def hint_removed(self, path: str, *, removed: bool) -> None:
+        """The system says that the name was removed, or only that it went away."""
+        known = self._known.get(path)
+        if removed and known is not None and known.kind is Kind.DATABASE:
+            self._removed.add(path)
 
     def missed(self, path: str) -> None:
         """First look at a path: nothing there."""
@@ -73,6 +84,7 @@ class Departures:
 
     def came_back(self, path: str) -> None:
         """The path is there; whoever was held as its new name is a file of its own."""
+        self._removed.discard(path)
         if path in self._vanishing:
             held = self._vanishing.came_back(path)
             if held is not None:
@@ -112,6 +124,8 @@ class Departures:
         if same is not None and same != path:
             known = self._known.get(same)
             assert known is not None
+            if same in self._removed:
+                return None  # the inode number is used again
             if known.digest == observed.digest and self._is_missing(same, observed.kind):
                 return same
         if observed.kind is Kind.FILE and observed.signature.size_bytes:
@@ -205,6 +219,8 @@ class Departures:
         return False
 
     def _depart_to(self, path: str, held: Held) -> None:
+        if held.found.observed.kind is Kind.DATABASE:
+            self._scanner.databases.bring_parts(path, held.path)
         self._forget(path)
         self._moved_from.pop(held.path, None)
         self._scanner.record(held.path, held.found)
@@ -213,7 +229,8 @@ class Departures:
 
     def _forget(self, path: str) -> None:
         folder = self._is_folder(path)
-        self._known.forget(path)
+        self._removed.discard(path)
+        self._scanner.forget(path)
         if folder:
             self._scanner.on_folder_gone(path)
         self._scanner.look_for_rules(path)
@@ -225,12 +242,15 @@ class Departures:
             return False
         if held.found.observed.kind is Kind.FOLDER:
             return kind_of(stat) is Kind.FOLDER
+        if held.found.observed.kind is Kind.DATABASE:
+            return same_database(stat, held.found.observed)
         return same_file(stat, held.found.observed.signature)
 
     def clear(self) -> None:
         """Forget all that is pending: the folder itself is away."""
         self._vanishing.clear()
         self._moved_from.clear()
+        self._removed.clear()
 
 
 def _above(path: str) -> set[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from meerkat.core.files import Kind, Observed, Outcome
+from meerkat.core.files import Kind, Observed, Outcome, expected_of
 from meerkat.core.ids import ContentHash
 
 from .config import FolderConfig
+from .parts import parts_at, parts_in_use
 from .paths import Root, split
 from .publish import Place, Raced
 from .reading import Found, Unread, read_entry
@@ -64,19 +65,53 @@ class Ground:
         except FileNotFoundError:
             raise Raced from None
         known = scanner.known.get(place.path)
+        if known is not None and known.kind is Kind.DATABASE:
+            same = scanner.databases.same(place.path, known, stat)
+            if not same or expected_of(known) != expected:
+                raise Raced
+            return known
         if (
             known is None
             or not unchanged(stat, known.signature)
             or is_fresh(signature_of(stat), self._config)
         ):
             limit = self._config.large_bytes
-            reading = read_entry(place.directory, place.name, place.path, limit)
+            live = known is None and not scanner.databases.is_plain(place.path)
+            reading = read_entry(place.directory, place.name, place.path, limit, live=live)
             if reading is Unread.LARGE:
                 scanner.examine_large(place.path, stat)
                 raise Refuse(Outcome.BUSY, "the large file there changed and is being read")
             if not isinstance(reading, Found):
                 raise Raced
             known = reading.observed
-        if known.digest != expected or known.kind is Kind.FOLDER:
+        if known.digest != expected or known.kind in (Kind.FOLDER, Kind.DATABASE):
             raise Raced
         return known
+
+    def has_parts(self, path: str) -> bool:
+        """Whether what stands there is a database, whose parts go where it goes."""
+        databases = self._scanner.databases
+        return databases.is_live(path) or databases.is_plain(path)
+
+    def refuse_parts(
+        self, place: Place, outcome: Outcome = Outcome.DENIED, *, own: bool = False
+    ) -> None:
+        """Parts of a database must not come to lie beside another one: that would destroy it.
+
+        Args:
+            place: where a database is about to stand.
+            outcome: of the job, if it may not.
+            own: what ended transactions of the database there have left does not matter.
+
+        Raises:
+            Refuse: there are some.
+        """
+        find = parts_in_use if own else parts_at
+        parts = find(place.directory, place.name)
+        if parts:
+            name = place.path + parts[0].suffix
+            text = (
+                f"{name} lies there, a part of a database: close the programs that use it, or "
+                "move that file away"
+            )
+            raise Refuse(outcome, text)

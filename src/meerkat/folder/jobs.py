@@ -7,13 +7,17 @@ is published; jobs that touch its path wait for it, others pass.
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from meerkat.core.files import (
     IGNORE_FILE,
+    Export,
     Job,
     JobResult,
+    KeepBase,
+    KeepResult,
     MoveFile,
     Outcome,
     PrepareBlob,
@@ -22,8 +26,10 @@ from meerkat.core.files import (
 )
 from meerkat.core.ids import ContentHash
 
+from .bases import EXPORT_NAME, Bases, Exports
 from .config import FolderConfig
 from .incoming import Incoming, part_name
+from .outcome import outcome_of
 from .paths import UnsafePath, check_path
 from .publish import Place
 from .worker import Worker
@@ -33,16 +39,20 @@ __all__ = ["JobQueue", "size_of"]
 
 LOG = logging.getLogger(__name__)
 
+Result = JobResult | PrepareResult | KeepResult
+
 
 def _paths_of(job: Job) -> tuple[str, ...]:
-    if isinstance(job, PrepareBlob):
+    if isinstance(job, PrepareBlob | KeepBase):
         return ()
     return (job.path, job.target) if isinstance(job, MoveFile) else (job.path,)
 
 
 def size_of(job: Job) -> int:
     """What a queued job holds in memory, about."""
-    return len(job.data) if isinstance(job, WriteFile) else 0
+    if isinstance(job, WriteFile) and not isinstance(job.data, Export):
+        return len(job.data)
+    return len(job.data or b"") if isinstance(job, KeepBase) else 0
 
 
 class JobQueue:
@@ -52,13 +62,17 @@ class JobQueue:
         self,
         writer: Writer,
         incoming: Incoming,
+        bases: Bases,
+        exports: Exports,
         first: Worker,
         third: Worker,
         config: FolderConfig,
-        deliver: Callable[[list[JobResult | PrepareResult], int], None],
+        deliver: Callable[[list[Result], int], None],
     ) -> None:
         self._writer = writer
         self._incoming = incoming
+        self._bases = bases
+        self._exports = exports
         self._first = first
         self._third = third
         self._config = config
@@ -88,13 +102,14 @@ class JobQueue:
             if self._must_wait(job):
                 self._waiting.append(job)
                 continue
-            if not isinstance(job, PrepareBlob) and (ignored := self._writer.ignored(job)):
-                self._deliver([ignored], size_of(job))
-                continue
             if isinstance(job, PrepareBlob):
                 self._prepare(job)
-            elif isinstance(job, WriteFile) and isinstance(job.data, ContentHash):
-                self._verify(job, job.data)
+            elif isinstance(job, KeepBase):
+                self._keep(job)
+            elif ignored := self._writer.ignored(job):
+                self._deliver([ignored], size_of(job))
+            elif isinstance(job, WriteFile) and isinstance(job.data, ContentHash | Export):
+                self._publish_part(job, job.data)
             else:
                 group.append(job)
                 size += size_of(job)
@@ -113,9 +128,11 @@ class JobQueue:
             return [JobResult(job.ticket, Outcome.BUSY, None, busy) for job in group]
 
     def _refuse(self, job: Job, reason: str) -> None:
-        result: JobResult | PrepareResult
+        result: Result
         if isinstance(job, PrepareBlob):
             result = PrepareResult(job.ticket, job.blob, Outcome.BUSY, (), reason)
+        elif isinstance(job, KeepBase):
+            result = KeepResult(job.ticket, job.blob, Outcome.BUSY, reason)
         else:
             result = JobResult(job.ticket, Outcome.BUSY, None, reason)
         self._deliver([result], size_of(job))
@@ -140,7 +157,14 @@ class JobQueue:
 
         self._third.call(lambda: self._third.in_background(self._incoming.prepare(job, done)))
 
-    def _verify(self, job: WriteFile, blob: ContentHash) -> None:
+    def _keep(self, job: KeepBase) -> None:
+        def done(result: KeepResult) -> None:
+            self._first.call(lambda: self._deliver([result], size_of(job)))
+
+        self._third.call(lambda: self._third.in_background(self._bases.keep(job, done)))
+
+    def _publish_part(self, job: WriteFile, data: ContentHash | Export) -> None:
+        """Put a file that lies ready elsewhere in place, once it is checked and durable."""
         try:
             check_path(job.path)
         except UnsafePath as error:
@@ -148,7 +172,12 @@ class JobQueue:
             self._deliver([result], size_of(job))
             return
         self._publishing.add(job.path)
+        if isinstance(data, Export):
+            self._third.call(lambda: self._open_export(job, data))
+        else:
+            self._verify(job, data)
 
+    def _verify(self, job: WriteFile, blob: ContentHash) -> None:
         def done(outcome: Outcome, detail: str) -> None:
             self._first.call(lambda: self._verified(job, blob, outcome, detail))
 
@@ -167,5 +196,33 @@ class JobQueue:
         else:
             result = JobResult(job.ticket, outcome, None, detail)
         self._deliver([result], size_of(job))
+        self._go_on()
+
+    def _open_export(self, job: WriteFile, export: Export) -> None:
+        try:
+            directory = self._exports.open(export.version, executable=job.executable)
+        except FileNotFoundError:
+            result = JobResult(job.ticket, Outcome.BUSY, None, "no copy of it lies ready")
+            self._first.call(lambda: self._exported(job, result))
+        except OSError as error:
+            outcome, detail = outcome_of(error)
+            result = JobResult(job.ticket, outcome, None, detail)
+            self._first.call(lambda: self._exported(job, result))
+        else:
+            self._first.call(lambda: self._place_export(job, directory))
+
+    def _place_export(self, job: WriteFile, directory: int) -> None:
+        try:
+            result = self._perform([job], Place(directory, EXPORT_NAME, job.path))[0]
+        finally:
+            os.close(directory)
+        self._exported(job, result)
+
+    def _exported(self, job: WriteFile, result: JobResult) -> None:
+        self._publishing.discard(job.path)
+        self._deliver([result], size_of(job))
+        self._go_on()
+
+    def _go_on(self) -> None:
         waiting, self._waiting = self._waiting, []
         self._queue.extendleft(reversed(waiting))

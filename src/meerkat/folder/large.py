@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from .paths import Root
@@ -16,6 +17,13 @@ from .signature import unchanged
 from .worker import Worker
 
 __all__ = ["LargeFiles"]
+
+
+@dataclass(slots=True)
+class _Round:
+    """One reading under way, and whether to look again afterwards."""
+
+    again: bool = False
 
 
 class _Scanner(Protocol):
@@ -39,7 +47,7 @@ class LargeFiles:
         self._listener = listener
         self._hasher = hasher
         self._to_first_thread = to_first_thread
-        self._hashing: dict[str, bool] = {}  # path -> whether to look again afterwards
+        self._hashing: dict[str, _Round] = {}
 
     def paths(self) -> set[str]:
         """What is being hashed, or waits for it."""
@@ -48,9 +56,9 @@ class LargeFiles:
     def hash(self, path: str) -> None:
         """Hash what stands at ``path``; the scanner gets the reading."""
         if path in self._hashing:
-            self._hashing[path] = True
+            self._hashing[path].again = True
             return
-        self._hashing[path] = False
+        this = self._hashing[path] = _Round()
 
         shown = 0  # the whole size, while only a part of it was told
 
@@ -65,12 +73,18 @@ class LargeFiles:
                 reading = hash_large(root, path, progress, lambda: hasher.stopping)
                 if shown:  # it changed meanwhile, or went away: this reading ends all the same
                     progress(shown, shown)
-                self._to_first_thread(lambda: self._hashed(path, reading))
+                self._to_first_thread(lambda: self._hashed(path, this, reading))
 
         self._hasher.call(work)
 
-    def _hashed(self, path: str, reading: Reading) -> None:
-        again = self._hashing.pop(path, False)
+    def drop(self, path: str) -> None:
+        """It is no ordinary file: what a reading under way finds does not count."""
+        self._hashing.pop(path, None)
+
+    def _hashed(self, path: str, this: _Round, reading: Reading) -> None:
+        if self._hashing.get(path) is not this:
+            return
+        del self._hashing[path]
         if isinstance(reading, Found):
             try:
                 now = self._scanner.root.lstat(path)
@@ -80,5 +94,5 @@ class LargeFiles:
             if not unchanged(now, reading.observed.signature):
                 reading = Unread.CHANGED
         self._scanner.handle(path, reading)
-        if again and isinstance(reading, Found):
+        if this.again and isinstance(reading, Found):
             self._scanner.examine(path, settled=True)

@@ -26,6 +26,7 @@ from meerkat.errors import FolderError
 from .config import FolderConfig
 from .ignore import DEFAULT_RULES, Ignore
 from .moving import move_new
+from .parts import is_database_at, is_part, move_parts, parts_at, parts_in_use
 from .paths import Root, UnsafePath, check_path, missing, split
 from .publish import Place, Publisher, Raced
 from .reading import NO_DIGEST, Found, Reading, read_path
@@ -152,7 +153,9 @@ class OwnerFiles:
             Refused: if no shared regular file stands there.
         """
         self.check(path)
-        with _refusing(path, in_the_way=Refusal.MISSING):
+        with _refusing(path, in_the_way=Refusal.MISSING), self._place(path) as place:
+            _refuse_part(place)
+            _refuse_in_use(place)
             stat = self._root.lstat(path)
             if stat_module.S_ISREG(stat.st_mode):
                 descriptor = self._root.open(path, LOOK)
@@ -214,6 +217,8 @@ class OwnerFiles:
             with self._changing(), self._place(path, make=True) as place:
                 standing = _standing(place)
                 _check_expected(path, standing, new=new, etags=etags)
+                _refuse_part(place)
+                _refuse_in_use(place)
                 temp = Place(self._uploads, upload.name, path)
                 if standing is None:
                     self._publisher.new(temp, place)
@@ -251,7 +256,13 @@ class OwnerFiles:
         self.check(target, folder=folder)
         with _refusing(source), self._changing(), self._place(source) as old:
             _require_shareable(old)
+            _refuse_part(old)
+            is_database = is_database_at(old.directory, old.name)
+            parts = parts_at(old.directory, old.name) if is_database else []
             with _refusing(target), self._place(target, make=True) as new:
+                if is_database:
+                    _refuse_in_use(new)
+                _refuse_part(new)
                 try:
                     move_new(old.directory, old.name, new.directory, new.name)
                 except FileExistsError:
@@ -260,6 +271,7 @@ class OwnerFiles:
                     os.rename(
                         old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory
                     )
+                move_parts(parts, old.directory, old.name, new.directory, new.name)
                 os.fsync(old.directory)
                 os.fsync(new.directory)
 
@@ -279,7 +291,10 @@ class OwnerFiles:
             if folder:
                 return self._delete_folder(path)
             with self._changing(), self._place(path) as place:
-                self._publisher.take_away(place, _observed(_require_shareable(place)))
+                _refuse_part(place)
+                expected = _observed(_require_shareable(place))
+                with_parts = is_database_at(place.directory, place.name)
+                self._publisher.take_away(place, expected, parts=with_parts)
                 os.fsync(place.directory)
         return 0
 
@@ -342,7 +357,8 @@ class OwnerFiles:
                 with self._changing(), self._place(file) as place:
                     try:
                         stat = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
-                        self._publisher.take_away(place, _observed(stat))
+                        with_parts = is_database_at(place.directory, place.name)
+                        self._publisher.take_away(place, _observed(stat), parts=with_parts)
                     except (FileNotFoundError, Raced):
                         kept += 1
         for folder in reversed(folders):
@@ -372,6 +388,8 @@ class OwnerFiles:
                         continue
                     if is_folder:
                         folders.append(path)
+                    elif is_part(descriptor, entry.name):
+                        continue  # goes with its database
                     elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
                         files.append(path)
                     else:
@@ -447,6 +465,22 @@ def _require_shareable(place: Place) -> os.stat_result:
     if kind_of(stat) is None:
         raise Refused(Refusal.MISSING, f"{place.path} is no file, folder or link: not shared.")
     return stat
+
+
+def _refuse_part(place: Place) -> None:
+    if is_part(place.directory, place.name):
+        raise Refused(
+            Refusal.MISSING, f"{place.path} is a part of a database: not shared by itself."
+        )
+
+
+def _refuse_in_use(place: Place) -> None:
+    if parts_in_use(place.directory, place.name):
+        raise Refused(
+            Refusal.TAKEN,
+            f"{place.path} is a database that is in use, so the file is not whole by itself. "
+            "Try again in a moment, or close the programs that have it open.",
+        )
 
 
 def _check_expected(

@@ -12,14 +12,15 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from meerkat.core.files import Observed, Signature
+from meerkat.core.files import Kind, Observed, Signature
 
 from . import syscalls
 from .moving import LACKING, move_new
+from .parts import move_parts, parts_at
 from .replaced import Replaced
-from .signature import same_file
+from .signature import same_database, same_file, signature_of
 
 __all__ = ["Place", "Publisher", "Raced"]
 
@@ -63,6 +64,7 @@ class Publisher:
         Raises:
             Raced: something else stands there (again); it was left or put back.
         """
+        expected = _standing(place, expected)
         self.hook("before-exchange", place.path)
         if not syscalls.supports("renameat2"):
             self._over_by_link(temp, place, expected)
@@ -132,12 +134,19 @@ class Publisher:
         else:
             self._replaced.keep(name, path, expected)
 
-    def take_away(self, place: Place, expected: Observed) -> None:
+    def take_away(self, place: Place, expected: Observed, *, parts: bool = False) -> None:
         """Remove ``expected``: rename it aside, look whether it was that, or put it back.
+
+        Args:
+            place: where it stands.
+            expected: what should.
+            parts: what is named like a database's parts goes with it.
 
         Raises:
             Raced: something else stands there; it was put back.
         """
+        expected = _standing(place, expected)
+        beside = parts_at(place.directory, place.name) if parts else []
         name = self._replaced.new_name(expected.signature)
         self.hook("before-remove", place.path)
         aside = self._replaced.descriptor
@@ -149,11 +158,15 @@ class Publisher:
             if error.errno != errno.EXDEV:
                 raise
             os.unlink(place.name, dir_fd=place.directory)
+            for part in beside:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(place.name + part.suffix, dir_fd=place.directory)
             return
         self.hook("after-remove", place.path)
         stat = os.stat(name, dir_fd=aside, follow_symlinks=False)
         if same_file(stat, expected.signature):
-            self._replaced.keep(name, place.path, expected)
+            gone = move_parts(beside, place.directory, place.name, aside, name)
+            self._replaced.keep(name, place.path, expected, gone)
             return
         try:
             move_new(aside, name, place.directory, place.name)
@@ -165,3 +178,20 @@ class Publisher:
                 Observed(expected.kind, expected.digest, expected.executable, changed),
             )
         raise Raced
+
+
+def _standing(place: Place, expected: Observed) -> Observed:
+    """A database's size and times are not in what is known of it: take them as they are now.
+
+    Raises:
+        Raced: something else stands there.
+    """
+    if expected.kind is not Kind.DATABASE:
+        return expected
+    try:
+        stat = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
+    except FileNotFoundError:
+        raise Raced from None
+    if not same_database(stat, expected):
+        raise Raced
+    return replace(expected, signature=signature_of(stat))

@@ -1,13 +1,14 @@
 """Reading one path so that what is reported was really there, all at once.
 
 lstat, open without following links, fstat, read, fstat, lstat: if any of them differ, somebody was
-writing, and the answer is ``CHANGED``.
+writing, and the answer is ``CHANGED``. Of a live database just the header is read, to recognise it.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +17,7 @@ from meerkat.core.chunks import chunk_stream
 from meerkat.core.files import (
     BlobContent,
     Content,
+    DatabaseContent,
     Folder,
     Kind,
     Observed,
@@ -28,6 +30,7 @@ from meerkat.core.text_file import decode_file
 
 from .paths import FOLDER_FLAGS, Root, link_stays_inside, missing, split
 from .signature import is_executable, kind_of, signature_of, unchanged
+from .sqlite_files import HEADER_BYTES, SMALLEST_BYTES, is_cut_off, is_database
 
 __all__ = [
     "NO_DIGEST",
@@ -35,13 +38,16 @@ __all__ = [
     "Reading",
     "Refused",
     "Unread",
+    "database_found",
     "hash_large",
     "read_path",
+    "read_start",
     "refusal",
 ]
 
 NO_DIGEST = ContentHash(bytes(32))
 PROGRESS_BYTES = 32 * 1024 * 1024
+COPYING_SECONDS = 2.0  # a database that is too short and older than this is damaged; guess
 
 
 class _Resized(Exception):
@@ -81,13 +87,27 @@ def folder_found(stat: os.stat_result) -> Found:
     return Found(Observed(Kind.FOLDER, NO_DIGEST, False, signature), Folder(), 1)
 
 
-def read_path(root: Root, path: str, large_bytes: int) -> Reading:
-    """Read what stands at ``path``, if it is small; otherwise say so."""
+def database_found(stat: os.stat_result) -> Found:
+    """A live database: what is in it is not our business, only which file it is."""
+    signature = Signature(0, 0, 0, stat.st_ino, stat.st_dev)
+    observed = Observed(Kind.DATABASE, NO_DIGEST, is_executable(stat), signature)
+    return Found(observed, DatabaseContent(), stat.st_nlink)
+
+
+def read_path(root: Root, path: str, large_bytes: int, *, live: bool = False) -> Reading:
+    """Read what stands at ``path``, if it is small; otherwise say so.
+
+    Args:
+        root: the folder.
+        path: in it.
+        large_bytes: what is larger is not read here.
+        live: a SQLite database is to be told by its header, and not read.
+    """
     try:
         parent, name = split(path)
         directory = root.open(parent, FOLDER_FLAGS if parent else os.O_RDONLY | os.O_DIRECTORY)
         try:
-            return read_entry(directory, name, path, large_bytes)
+            return read_entry(directory, name, path, large_bytes, live=live)
         finally:
             os.close(directory)
     except OSError as error:
@@ -96,7 +116,9 @@ def read_path(root: Root, path: str, large_bytes: int) -> Reading:
         return refusal(error)
 
 
-def read_entry(directory: int, name: str, path: str, large_bytes: int) -> Reading:
+def read_entry(
+    directory: int, name: str, path: str, large_bytes: int, *, live: bool = False
+) -> Reading:
     """As ``read_path``, from a directory that is already open."""
     try:
         stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -107,9 +129,10 @@ def read_entry(directory: int, name: str, path: str, large_bytes: int) -> Readin
             return _read_link(directory, name, path, stat)
         if kind is None:
             return Refused("not a file, folder or link (a socket, pipe or device): not synced")
-        if stat.st_size > large_bytes:
+        live = live and stat.st_size >= SMALLEST_BYTES
+        if stat.st_size > large_bytes and not live:
             return Unread.LARGE
-        return _read_file(directory, name, stat, large_bytes)
+        return _read_file(directory, name, stat, large_bytes, live=live)
     except FileNotFoundError:
         return Unread.MISSING
     except OSError as error:
@@ -133,12 +156,18 @@ def _read_link(directory: int, name: str, path: str, stat: os.stat_result) -> Re
     return Found(observed, Symlink(target), stat.st_nlink)
 
 
-def _read_file(directory: int, name: str, stat: os.stat_result, limit: int) -> Reading:
+def _read_file(
+    directory: int, name: str, stat: os.stat_result, limit: int, *, live: bool
+) -> Reading:
     # O_NONBLOCK: a pipe put there since must not hold the thread.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     signature = signature_of(stat)
     descriptor = os.open(name, flags, dir_fd=directory)
     try:
+        if live and (database := _recognise(descriptor, directory, name)) is not None:
+            return database
+        if stat.st_size > limit:
+            return Unread.LARGE
         if not unchanged(os.fstat(descriptor), signature):
             return Unread.CHANGED
         wanted = min(stat.st_size, limit) + 1  # one more shows that it grew
@@ -153,6 +182,34 @@ def _read_file(directory: int, name: str, stat: os.stat_result, limit: int) -> R
         return Unread.CHANGED
     observed = Observed(Kind.FILE, ContentHash.of(data), is_executable(stat), signature)
     return Found(observed, content_of(data), stat.st_nlink)
+
+
+def _recognise(descriptor: int, directory: int, name: str) -> Reading | None:
+    """A database, though programs may be writing to it right now; None for any other file."""
+    header = os.pread(descriptor, HEADER_BYTES, 0)
+    if not is_database(header):
+        return None
+    stat = os.fstat(descriptor)
+    quiet = time.time_ns() - stat.st_mtime_ns >= COPYING_SECONDS * 1e9
+    if is_cut_off(header, stat.st_size) and not quiet:
+        return Unread.CHANGED
+    if not os.path.samestat(stat, os.stat(name, dir_fd=directory, follow_symlinks=False)):
+        return Unread.CHANGED
+    return database_found(stat)
+
+
+def read_start(root: Root, path: str) -> bytes:
+    """The first bytes of a file; none if it cannot be read."""
+    try:
+        descriptor = root.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        return os.pread(descriptor, HEADER_BYTES, 0)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def _read_rest(descriptor: int, length: int) -> bytes:

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from meerkat.core.files import JobResult, Observed, PrepareResult, Seen, TextContent
+from meerkat.core.files import (
+    JobResult,
+    KeepResult,
+    Observed,
+    PrepareResult,
+    Seen,
+    TextContent,
+)
 from meerkat.core.ids import ContentHash
 
 from .config import FolderConfig
@@ -49,7 +56,13 @@ class FolderListener(Protocol):
     def observed(self, batch: Observation) -> None:
         """The folder holds something new."""
 
-    def jobs_done(self, results: list[JobResult | PrepareResult]) -> None:
+    def database_touched(self, path: str) -> None:
+        """Perhaps something was written into a live database. Said at once, and often.
+
+        From the watcher's thread, too: ``observed`` may be under way for the same path.
+        """
+
+    def jobs_done(self, results: list[JobResult | PrepareResult | KeepResult]) -> None:
         """Jobs ended."""
 
     def chunks_stored(self, blob: ContentHash, indexes: list[int], failed: list[int]) -> None:

@@ -4,9 +4,10 @@ Lives on the folder's first thread. ``hint`` says where to look, ``examine`` loo
 decides what to report. Nothing is believed that was not just seen on the disk.
 
 Invariants:
- 1. An ignored path is never reported, neither as seen nor as gone.
+ 1. An ignored path is never reported, neither as seen nor as gone; nor is a part of a database.
  2. Gone is reported only after two looks, with the folder itself in place.
  3. What is reported was read between two equal signatures.
+ 4. A live database is not opened again unless another file stands there, or stood there meanwhile.
 """
 
 from __future__ import annotations
@@ -19,15 +20,25 @@ from typing import assert_never
 from meerkat.core.files import IGNORE_FILE, Kind, Observed, Seen, TextContent
 
 from .config import FolderConfig
+from .databases import Databases
 from .departures import Departures
 from .ignore import Ignore
 from .known import Known
 from .large import LargeFiles
 from .paths import Root, missing
-from .reading import Found, Reading, Refused, Unread, read_path, refusal
+from .reading import Found, Reading, Refused, Unread, database_found, read_path, refusal
 from .report import Batch, FolderListener, Problems
 from .settle import Settling
-from .signature import is_fresh, kind_of, same_content, signature_of, tick_seconds, unchanged
+from .signature import (
+    is_executable,
+    is_fresh,
+    kind_of,
+    same_content,
+    signature_of,
+    tick_seconds,
+    unchanged,
+)
+from .sqlite_files import SMALLEST_BYTES
 from .watcher import Hint
 from .worker import Worker
 
@@ -54,6 +65,7 @@ class Scanner:
         self.batch = Batch(listener, config)
         self.problems = Problems(listener)
         self.settling = Settling(config)
+        self.databases = Databases(self)
         self.departures = Departures(root, known, self.batch, config, self)
         self.on_new_folder: Callable[[str], None] = lambda path: None
         self.on_folder_gone: Callable[[str], None] = lambda path: None
@@ -71,7 +83,9 @@ class Scanner:
             return
         now = time.monotonic()
         match hint:
-            case Hint.MISSING:
+            case Hint.MISSING | Hint.REMOVED:
+                self.databases.doubt(path)
+                self.departures.hint_removed(path, removed=hint is Hint.REMOVED)
                 self.examine(path)
             case Hint.MOVED:
                 self.departures.hint_move(path, old)
@@ -83,7 +97,10 @@ class Scanner:
                 else:
                     self.settling.appeared(path, now)
             case Hint.WRITTEN:
-                self.settling.written(path, now, known=path in self.known)
+                if self.databases.is_live(path):
+                    self.examine(path)  # what is written into it is not our business
+                else:
+                    self.settling.written(path, now, known=path in self.known)
             case Hint.LOST:
                 pass
             case _:
@@ -116,23 +133,56 @@ class Scanner:
             else:
                 self.handle(path, refusal(error))
             return
+        if self.databases.is_known_part(path):
+            return
         known = self.known.get(path)
         if known is not None and self._as_known(path, known, stat, written=written):
             return
         if known is None and not settled:
             self.settling.appeared(path, time.monotonic())
             return
-        if known is not None and self._just_emptied(path, known, stat):
+        if known is not None and self._just_emptied(path, known, stat, settled=settled):
             return
-        if kind_of(stat) is Kind.FILE and stat.st_size > self.config.large_bytes:
+        self.look_into(path, stat, self.read)
+
+    def look_into(self, path: str, stat: os.stat_result, read: Callable[[str], Reading]) -> None:
+        """Read what stands there by ``read``, unless it is known well enough without."""
+        if self.databases.is_part(path, stat):
+            return
+        known = self.known.get(path)
+        if known is None and self.databases.is_being_made(path, stat):
+            self.settling.retry(path, time.monotonic())
+            return
+        twin = self.databases.twin_of(path, stat)
+        if twin is not None:
+            self.handle(path, Refused(twin))
+            return
+        if known is not None and known.kind is Kind.DATABASE and self._mode_only(path, known, stat):
+            return
+        reading = read(path)
+        if reading is Unread.LARGE:
             self.examine_large(path, stat)
         else:
-            self.handle(path, read_path(self.root, path, self.config.large_bytes))
+            self.handle(path, reading)
+
+    def read(self, path: str) -> Reading:
+        """Read a path; a live database is recognised, and not read."""
+        live = not self.databases.is_plain(path)
+        return read_path(self.root, path, self.config.large_bytes, live=live)
+
+    def _mode_only(self, path: str, known: Observed, stat: os.stat_result) -> bool:
+        if path in self._wanted or not self.databases.same(path, known, stat):
+            return False
+        self.handle(path, database_found(stat))
+        return True
 
     def _as_known(self, path: str, known: Observed, stat: os.stat_result, *, written: bool) -> bool:
         """Whether nothing changed (and then the path no longer waits for anything)."""
         if known.kind is Kind.FOLDER and kind_of(stat) is Kind.FOLDER:
             same = known.signature.inode == stat.st_ino
+        elif known.kind is Kind.DATABASE:
+            same = self.databases.same(path, known, stat) and path not in self._wanted
+            same = same and is_executable(stat) == known.executable
         else:
             same = unchanged(stat, known.signature)
             if same and written and is_fresh(signature_of(stat), self.config):
@@ -143,13 +193,28 @@ class Scanner:
             self.departures.came_back(path)
         return same
 
-    def _just_emptied(self, path: str, known: Observed, stat: os.stat_result) -> bool:
+    def _just_emptied(
+        self, path: str, known: Observed, stat: os.stat_result, *, settled: bool
+    ) -> bool:
+        if known.kind is Kind.DATABASE:
+            return self._just_cut(path, stat, settled=settled)
         if stat.st_size or known.kind is not Kind.FILE or not known.signature.size_bytes:
             return False
         waiting = self.settling.get(path)
         if kind_of(stat) is not Kind.FILE or (waiting is not None and waiting.waited_empty):
             return False
         self.settling.emptied(path, time.monotonic())
+        return True
+
+    def _just_cut(self, path: str, stat: os.stat_result, *, settled: bool) -> bool:
+        """As ``_just_emptied``, of a database; programs may touch it all the while."""
+        if stat.st_size >= SMALLEST_BYTES:
+            return False
+        self.databases.doubt(path)
+        waiting = self.settling.get(path)
+        if waiting is not None and waiting.waited_empty:
+            return not settled
+        self.settling.emptied(path, time.monotonic(), database=True)
         return True
 
     def examine_large(self, path: str, stat: os.stat_result) -> None:
@@ -167,10 +232,7 @@ class Scanner:
         known = self.known.get(path)
         if known is None or known.kind is not Kind.FILE or path in self.settling:
             return
-        if known.signature.size_bytes > self.config.large_bytes:
-            self._hash(path)
-        else:
-            self.handle(path, read_path(self.root, path, self.config.large_bytes), recheck=True)
+        self.handle(path, self.read(path), recheck=True)
 
     def look_now(self, path: str) -> None:
         """Look at one path without waiting for it to settle: a job met it."""
@@ -184,9 +246,24 @@ class Scanner:
 
     def report_again(self, path: str) -> None:
         """Read a path and report it even if it is as known."""
-        if path in self.known:
-            self._wanted.add(path)
+        if path not in self.known:
+            return
+        self._wanted.add(path)
+        if self.databases.is_live(path):
+            self.examine(path)
+        else:
             self.recheck(path)
+
+    def treat_as_plain(self, path: str, *, plain: bool) -> None:
+        """From now on a database there is an ordinary file, or a database again; report it."""
+        self.databases.set_plain(path, plain=plain)
+        known = self.known.get(path)
+        if known is None or self.ignore.ignores(path):
+            return
+        if not plain or known.kind is Kind.DATABASE:  # else it is one, and was reported as such
+            self._wanted.add(path)
+            self.settling.drop(path)
+            self.handle(path, self.read(path))
 
     def waiting(self) -> set[str]:
         """Paths about which nothing is decided yet."""
@@ -231,12 +308,18 @@ class Scanner:
         if self.ignore.ignores(path, folder=observed.kind is Kind.FOLDER):
             self.known.forget(path)  # whoever looked did so before the rule came
             return
+        if observed.kind is Kind.DATABASE:
+            self._large.drop(path)  # whoever reads it as an ordinary file, does so no longer
+            self.databases.recognised(path)
         if known is not None and same_content(known, observed) and path not in self._wanted:
             if known.signature != observed.signature:
                 self.known.record(path, observed, found.links)
                 self.batch.touched(path, observed)
             return
         if known is None:
+            if observed.kind is Kind.DATABASE and self.databases.follow(path, observed):
+                self.handle(path, self.read(path))
+                return
             if self.departures.hold(path, found):
                 return
         elif known.kind is Kind.FOLDER:
@@ -253,6 +336,7 @@ class Scanner:
 
     def missed(self, path: str) -> None:
         """Nothing stands there, at this look."""
+        self.databases.doubt(path)
         self.settling.drop(path)
         self.problems.clear(path)
         self._wanted.discard(path)
@@ -261,6 +345,7 @@ class Scanner:
     def record(self, path: str, found: Found) -> None:
         """Remember a finding as reported; look at other names of the same file."""
         self.known.record(path, found.observed, found.links)
+        self.databases.recorded(path, found.observed)
         if path == IGNORE_FILE:
             text = found.content.data if isinstance(found.content, TextContent) else b""
             self._take_rules(text)
@@ -275,10 +360,18 @@ class Scanner:
         self.problems.clear(path)
         self.departures.came_back(path)
         if observed is None:
-            self.known.forget(path)
+            self.forget(path)
         else:
             self.known.record(path, observed)
+            self.databases.recorded(path, observed)
         self.look_for_rules(path)
+
+    def forget(self, path: str) -> None:
+        """Nothing stands there any more."""
+        had_parts = self.databases.is_live(path) or self.databases.is_plain(path)
+        self.known.forget(path)
+        if had_parts:
+            self.databases.gone(path)
 
     def look_for_rules(self, path: str) -> None:
         """What stands at a path is new, or gone: are other files ignored from now on?"""

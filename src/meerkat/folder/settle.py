@@ -56,11 +56,12 @@ class Settling:
         entry = self._entry(path, now)
         self._set(path, max(now, entry.since + self._config.settle_new))
 
-    def emptied(self, path: str, now: float) -> None:
+    def emptied(self, path: str, now: float, *, database: bool = False) -> None:
         """A file that had content is empty: its writer probably is about to fill it."""
         entry = self._entry(path, now)
         entry.waited_empty = True
-        self._set(path, now + self._config.settle_quiet)
+        config = self._config
+        self._set(path, now + (config.settle_database if database else config.settle_quiet))
 
     def retry(self, path: str, now: float) -> None:
         """The file changed while it was read: again, later each time."""

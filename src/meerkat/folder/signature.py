@@ -15,6 +15,7 @@ __all__ = [
     "is_fresh",
     "kind_of",
     "same_content",
+    "same_database",
     "same_file",
     "signature_of",
     "tick_seconds",
@@ -48,6 +49,15 @@ def same_file(stat: os.stat_result, signature: Signature) -> bool:
     )
 
 
+def same_database(stat: os.stat_result, database: Observed) -> bool:
+    """Whether this is the very file that is known as a database, whatever is in it by now."""
+    return (
+        stat_module.S_ISREG(stat.st_mode)
+        and stat.st_ino == database.signature.inode
+        and stat.st_dev == database.signature.device
+    )
+
+
 def kind_of(stat: os.stat_result) -> Kind | None:
     """The kind, or None for what is never synced."""
     mode = stat.st_mode
@@ -66,11 +76,12 @@ def is_executable(stat: os.stat_result) -> bool:
 
 
 def same_content(first: Observed, second: Observed) -> bool:
-    """Whether only the signatures may differ."""
+    """Whether only the signatures may differ; of databases, not even these: none is read."""
     return (
         first.digest == second.digest
         and first.kind is second.kind
         and first.executable == second.executable
+        and (first.kind is not Kind.DATABASE or first.signature == second.signature)
     )
 
 

@@ -8,7 +8,7 @@ import secrets
 import stat as stat_module
 from dataclasses import dataclass
 
-from meerkat.core.files import Kind, Observed, Signature, WriteFile
+from meerkat.core.files import Export, Kind, Observed, Signature, WriteFile
 from meerkat.core.ids import ContentHash
 
 from . import syscalls
@@ -28,9 +28,9 @@ def temporary_name() -> str:
     return f"{OWN_PREFIX}{secrets.token_hex(8)}.tmp"
 
 
-def is_blob(job: WriteFile) -> bool:
-    """Whether the content is an assembled blob (a hash is bytes, too, for Python)."""
-    return isinstance(job.data, ContentHash)
+def is_ready(job: WriteFile) -> bool:
+    """Whether the content lies ready in a file of ours (a hash is bytes, too, for Python)."""
+    return isinstance(job.data, ContentHash | Export)
 
 
 def mode_for(executable: bool, replaced: os.stat_result | None) -> int | None:
@@ -66,7 +66,7 @@ class Staging:
 
     def write(self, index: int, job: WriteFile, place: Place, standing: Observed | None) -> None:
         """Write one file's or link's content beside where it goes."""
-        assert not is_blob(job)
+        assert not isinstance(job.data, ContentHash | Export)
         name = temporary_name()
         temp = Place(place.directory, name, job.path)
         try:
@@ -74,7 +74,7 @@ class Staging:
                 os.symlink(job.data, name, dir_fd=place.directory)
                 stat = os.stat(name, dir_fd=place.directory, follow_symlinks=False)
             else:
-                stat = self._write_file(job, place, name, standing)
+                stat = self._write_file(job, job.data, place, name, standing)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=place.directory)
@@ -85,7 +85,7 @@ class Staging:
     def take(
         self, index: int, job: WriteFile, part: Place, place: Place, standing: Observed | None
     ) -> None:
-        """Take an assembled blob: as it is, or copied if another file system is mounted there."""
+        """Take a file that lies ready: as it is, or copied if elsewhere is another file system."""
         stat = os.stat(part.name, dir_fd=part.directory, follow_symlinks=False)
         if standing is not None:
             replaced = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
@@ -111,13 +111,13 @@ class Staging:
         self.targets.add(staged.job.path)
 
     def _write_file(
-        self, job: WriteFile, place: Place, name: str, standing: Observed | None
+        self, job: WriteFile, data: bytes, place: Place, name: str, standing: Observed | None
     ) -> os.stat_result:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         mode = 0o777 if job.executable else 0o666
         descriptor = os.open(name, flags, mode, dir_fd=place.directory)
         try:
-            view = memoryview(job.data)
+            view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
             if standing is not None:
@@ -143,7 +143,7 @@ class Staging:
         """Flush everything written; the files are the caller's now."""
         files, self.files, self.bytes = self.files, [], 0
         self.targets.clear()
-        written = sum(not is_blob(f.job) and f.job.kind is Kind.FILE for f in files)
+        written = sum(not is_ready(f.job) and f.job.kind is Kind.FILE for f in files)
         try:
             if len(self._open) == written:
                 for descriptor in self._open:
@@ -160,7 +160,7 @@ class Staging:
 
 
 def discard(file: Staged) -> None:
-    """Remove a temporary file that will not be published (an incoming blob stays)."""
+    """Remove a temporary file that will not be published (what lay ready stays)."""
     if file.temp.name.startswith(OWN_PREFIX):
         with contextlib.suppress(OSError):
             os.unlink(file.temp.name, dir_fd=file.temp.directory)

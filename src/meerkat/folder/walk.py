@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from meerkat.core.files import Kind, Observed
 
 from .paths import is_own_name
-from .reading import folder_found, read_entry
+from .reading import Reading, folder_found, read_entry
 from .scanner import Scanner
 from .signature import kind_of
 from .watcher import WATCHING, Watcher
@@ -154,7 +154,15 @@ class Walk:
 
     def _look(self, descriptor: int, name: str, path: str, stat: os.stat_result) -> None:
         scanner = self._scanner
-        if path not in scanner.known:
+        known = scanner.known.get(path)
+        if known is not None and known.kind is Kind.DATABASE:
+            scanner.databases.notice(path, stat)
+            scanner.examine(path)
+            return
+        if scanner.databases.is_known_part(path):
+            scanner.databases.notice(path, stat)
+            return
+        if known is None:
             age = time.time_ns() - max(stat.st_ctime_ns, stat.st_mtime_ns)
             if 0 <= age < scanner.config.settle_new * 1e9:
                 scanner.settling.appeared(path, time.monotonic())
@@ -163,11 +171,12 @@ class Walk:
             scanner.examine(path)  # perhaps just being written anew
             return
         start = time.thread_time()
-        large = scanner.config.large_bytes
-        if kind_of(stat) is Kind.FILE and stat.st_size > large:
-            scanner.examine_large(path, stat)
-        else:
-            scanner.handle(path, read_entry(descriptor, name, path, large))
+        live = not scanner.databases.is_plain(path)
+
+        def read(path: str) -> Reading:
+            return read_entry(descriptor, name, path, scanner.config.large_bytes, live=live)
+
+        scanner.look_into(path, stat, read)
         self._reading_seconds += time.thread_time() - start
 
     def _miss_absent(self) -> Iterator[None]:

@@ -36,6 +36,7 @@ class Hint(Enum):
     COMPLETE = "closed, renamed to, or its mode changed"
     FOLDER = "a folder appeared"
     MISSING = "removed or renamed away"
+    REMOVED = "removed"
     MOVED = "renamed: (new, old)"
     LOST = "events were lost"
 
@@ -184,7 +185,7 @@ class InotifyWatcher:
         if mask & (flags.DELETE | flags.MOVED_FROM):
             if mask & flags.MOVED_FROM:
                 moved[cookie] = path
-            self._on_hint(Hint.MISSING, path, "")
+            self._on_hint(Hint.REMOVED if mask & flags.DELETE else Hint.MISSING, path, "")
             return
         if mask & flags.MOVED_TO and cookie in moved:
             self._on_hint(Hint.MOVED, path, moved.pop(cookie))

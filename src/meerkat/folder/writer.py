@@ -17,6 +17,7 @@ from typing import assert_never
 from meerkat.core.files import (
     Job,
     JobResult,
+    KeepBase,
     Kind,
     MakeFolder,
     MoveFile,
@@ -26,6 +27,7 @@ from meerkat.core.files import (
     RemoveFile,
     RemoveFolder,
     SetExecutable,
+    Signature,
     WriteFile,
 )
 
@@ -36,6 +38,7 @@ from .ground import Ground, Refuse
 from .outcome import outcome_of
 from .paths import Root, UnsafePath, check_path, link_stays_inside, split
 from .publish import Place, Publisher, Raced
+from .reading import database_found
 from .scanner import Scanner
 from .signature import is_executable, same_file, signature_of
 from .staging import Staged, Staging, discard
@@ -60,8 +63,8 @@ class Writer:
         """Do a group of jobs; the results are in the same order.
 
         Args:
-            jobs: any but ``PrepareBlob``.
-            part: the assembled file of the group's only job, if that writes a blob.
+            jobs: any but ``PrepareBlob`` and ``KeepBase``.
+            part: the file that lies ready for the group's only job (a blob, an export).
         """
         self._results, self._changes.touched = {}, set()
         with self._root.keeping():
@@ -90,7 +93,7 @@ class Writer:
 
     def ignored(self, job: Job) -> JobResult | None:
         """The refusal of a job that names an ignored path; None for any other."""
-        assert not isinstance(job, PrepareBlob)
+        assert not isinstance(job, PrepareBlob | KeepBase)
         folder = isinstance(job, MakeFolder | RemoveFolder)
         for path in (job.path, job.target) if isinstance(job, MoveFile) else (job.path,):
             try:
@@ -102,7 +105,7 @@ class Writer:
         return None
 
     def _changed(self, job: Job) -> JobResult:
-        assert not isinstance(job, PrepareBlob)
+        assert not isinstance(job, PrepareBlob | KeepBase)
         if (ignored := self.ignored(job)) is not None:
             return ignored  # a rule that came meanwhile
         path = job.target if isinstance(job, MoveFile) else job.path
@@ -111,7 +114,8 @@ class Writer:
         observed = self._scanner.known.get(path)
         if isinstance(job, WriteFile) and observed is not None:
             wanted = (job.kind, job.digest, job.executable)
-            if (observed.kind, observed.digest, observed.executable) == wanted:
+            same = (observed.kind, observed.digest, observed.executable) == wanted
+            if same and job.kind is not Kind.DATABASE:
                 return JobResult(job.ticket, Outcome.DONE, observed)  # somebody did it before us
         detail = "something else stands there; it was left alone"
         return JobResult(job.ticket, Outcome.CHANGED, observed, detail)
@@ -130,8 +134,8 @@ class Writer:
             case SetExecutable() | RemoveFile() | MoveFile() | RemoveFolder():
                 self._publish()
                 return self._changes.perform(job)
-            case PrepareBlob():
-                raise TypeError("blobs are prepared elsewhere")
+            case PrepareBlob() | KeepBase():
+                raise TypeError("blobs are prepared and kept elsewhere")
             case _:
                 assert_never(job)
 
@@ -141,6 +145,12 @@ class Writer:
             raise Refuse(Outcome.NAME, "refused: a link that points outside the folder")
         place = self._ground.place(job.path, make=True)
         standing = self._standing(job, place)
+        if standing is not None and self._ground.has_parts(job.path):
+            plain = standing.kind is not Kind.DATABASE
+            outcome = Outcome.BUSY if plain else Outcome.DENIED  # busy: until that program ends
+            self._ground.refuse_parts(place, outcome, own=True)
+        elif job.kind is Kind.DATABASE:
+            self._ground.refuse_parts(place)
         if part is None:
             self._staging.write(index, job, place, standing)
         else:
@@ -150,7 +160,7 @@ class Writer:
     @staticmethod
     def _link_allowed(job: WriteFile) -> bool:
         try:
-            return link_stays_inside(job.path, bytes(job.data).decode("utf-8"))
+            return isinstance(job.data, bytes) and link_stays_inside(job.path, job.data.decode())
         except UnicodeDecodeError:
             return False
 
@@ -189,6 +199,8 @@ class Writer:
         self._changes.touched.add(split(file.job.path)[0])
         stat = os.stat(file.place.name, dir_fd=file.place.directory, follow_symlinks=False)
         job = file.job
+        if job.kind is Kind.DATABASE:
+            return self._published_database(job, file.signature, stat)
         ours = same_file(stat, file.signature)
         signature = signature_of(stat) if ours else file.signature
         observed = Observed(job.kind, job.digest, job.executable and ours, signature)
@@ -196,6 +208,18 @@ class Writer:
             observed = replace(observed, executable=is_executable(stat))
         self._scanner.record_own(job.path, observed)
         if not ours:
+            self._scanner.look_soon(job.path)
+        return JobResult(job.ticket, Outcome.DONE, observed)
+
+    def _published_database(
+        self, job: WriteFile, staged: Signature, stat: os.stat_result
+    ) -> JobResult:
+        observed = database_found(stat).observed
+        if observed.signature.inode == staged.inode:
+            self._scanner.record_own(job.path, observed)
+        else:
+            observed = replace(observed, signature=Signature(0, 0, 0, staged.inode, staged.device))
+            self._scanner.record_own(job.path, observed)
             self._scanner.look_soon(job.path)
         return JobResult(job.ticket, Outcome.DONE, observed)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from meerkat.core.events import ChunksStored, Event, FilesObserved, JobsDone
-from meerkat.core.files import JobResult, PrepareResult, Seen, TextContent
+from meerkat.core.files import JobResult, KeepResult, PrepareResult, Seen, TextContent
 from meerkat.core.ids import ContentHash
 from meerkat.core.status import Problem
 from meerkat.folder.report import Observation
@@ -17,7 +17,7 @@ from meerkat.folder.report import Problem as FolderProblem
 
 from .options import NodeConfig
 
-__all__ = ["FolderBridge", "FolderProblems", "FolderProgress"]
+__all__ = ["DatabaseTouched", "FolderBridge", "FolderProblems", "FolderProgress"]
 
 THROTTLE = 0.5  # seconds a folder thread waits at most for the loop to keep up; guess
 
@@ -38,7 +38,14 @@ class FolderProgress:
     total_bytes: int
 
 
-Told = Event | FolderProblems | FolderProgress
+@dataclass(frozen=True, slots=True)
+class DatabaseTouched:
+    """Perhaps something was written into a live database."""
+
+    path: str
+
+
+Told = Event | FolderProblems | FolderProgress | DatabaseTouched
 
 
 class FolderBridge:
@@ -55,6 +62,7 @@ class FolderBridge:
         self._deliver = deliver
         self._lock = threading.Condition()
         self._told: deque[Told] = deque()
+        self._touched: set[DatabaseTouched] = set()  # those among ``_told``
         self._scheduled = False
         self._waiting_bytes = 0
         self._closed = False
@@ -68,7 +76,16 @@ class FolderBridge:
         with self._lock:
             self._lock.wait_for(self._has_room, timeout=THROTTLE)
 
-    def jobs_done(self, results: list[JobResult | PrepareResult]) -> None:
+    def database_touched(self, path: str) -> None:
+        """See FolderListener. Once is enough until it is handed over."""
+        touched = DatabaseTouched(path)
+        with self._lock:
+            if touched in self._touched:
+                return
+            self._touched.add(touched)
+        self._tell(touched)
+
+    def jobs_done(self, results: list[JobResult | PrepareResult | KeepResult]) -> None:
         """See FolderListener."""
         self._tell(JobsDone(tuple(results)))
 
@@ -101,6 +118,7 @@ class FolderBridge:
         with self._lock:
             self._closed = True
             self._told.clear()
+            self._touched.clear()
             self._lock.notify_all()
 
     def _has_room(self) -> bool:
@@ -126,6 +144,7 @@ class FolderBridge:
             self._scheduled = False
             told = list(self._told)
             self._told.clear()
+            self._touched.clear()
         if told:
             self._deliver(told)
 

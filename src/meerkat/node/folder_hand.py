@@ -15,7 +15,7 @@ from meerkat.folder.adapter import FolderAdapter
 from meerkat.folder.ignore import DEFAULT_RULES
 
 from .bulletin import Bulletin
-from .folder_bridge import FolderBridge, FolderProblems, FolderProgress, Told
+from .folder_bridge import DatabaseTouched, FolderBridge, FolderProblems, FolderProgress, Told
 from .home import Home
 from .options import NodeConfig
 
@@ -36,11 +36,13 @@ class FolderHand:
         config: NodeConfig,
         bulletin: Bulletin,
         post: Callable[[list[Event]], None],
+        touched: Callable[[str], None] = lambda path: None,
     ) -> None:
         self._bridge = FolderBridge(asyncio.get_running_loop(), config, self._told)
         self._adapter = make_adapter(home, dict(known), self._bridge)
         self._bulletin = bulletin
         self._post = post
+        self._touched = touched  # a live database, perhaps; called on the loop
         self._started = False
         self._stopped = False
         self.problems: tuple[Problem, ...] = ()
@@ -78,6 +80,10 @@ class FolderHand:
         """Have a path read again and reported in full."""
         self._adapter.request_report(path)
 
+    def treat_as_plain(self, path: str, *, plain: bool) -> None:
+        """Have a database treated as an ordinary file, or again as one, and reported."""
+        self._adapter.treat_as_plain(path, plain=plain)
+
     def perform(self, jobs: tuple[Job, ...]) -> None:
         """Queue jobs."""
         self._adapter.perform(list(jobs))
@@ -101,6 +107,8 @@ class FolderHand:
                 self._set_problems(one.problems)
             elif isinstance(one, FolderProgress):
                 self._set_progress(one)
+            elif isinstance(one, DatabaseTouched):
+                self._touched(one.path)
             else:
                 events.append(one)
         if events:

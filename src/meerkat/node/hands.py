@@ -16,6 +16,7 @@ from .folder_hand import FolderHand
 from .links import Links
 from .reception import Reception
 from .requests import Requests
+from .rows_host import RowsHost
 from .serving import Serving
 from .timers import Timers
 
@@ -37,6 +38,7 @@ class Hands:
         reception: Reception,
         requests: Requests,
         editors: Editors,
+        rows: RowsHost,
         bulletin: Bulletin,
     ) -> None:
         self.transport = transport
@@ -48,11 +50,12 @@ class Hands:
         self.reception = reception
         self.requests = requests
         self.editors = editors
+        self.rows = rows
         self.bulletin = bulletin
 
     def hold_back(self, waiting_bytes: int, limit_bytes: int) -> None:
         """Let content arrive no faster than the disk takes it."""
-        waiting = waiting_bytes + self.folder.queued_bytes
+        waiting = waiting_bytes + self.folder.queued_bytes + self.rows.queued_bytes
         if waiting > limit_bytes:
             self.links.pause_bulk(True)
         elif waiting <= limit_bytes // 2:
@@ -78,6 +81,8 @@ class Hands:
                 self.folder.scan()
             case effects.ReportFile(path=path):
                 self.folder.report(path)
+            case effects.TreatAsPlain(path=path, plain=plain):
+                self.folder.treat_as_plain(path, plain=plain)
             case effects.Dial():
                 self.dialer.dial(effect)
             case effects.Trust(certificates=certificates):
@@ -92,6 +97,8 @@ class Hands:
                 self._tell(effect)
             case effects.TellEditor():
                 self.editors.tell(effect)
+            case effects.TellRows(request=request):
+                self.rows.send(request)
             case _:
                 assert_never(effect)
 

@@ -11,7 +11,7 @@ from meerkat.core.birth import Identity
 from meerkat.core.effects import Effect
 from meerkat.core.events import Event
 from meerkat.core.files import Observed
-from meerkat.core.ids import MemberId
+from meerkat.core.ids import AuthorId, MemberId
 from meerkat.core.peer import Peer, PeerConfig
 from meerkat.core.ports import Store
 from meerkat.core.status import ChatLine, FileEntry, NetworkPicture, Person, Status
@@ -41,6 +41,9 @@ class Mind(Protocol):
 
     def name_of(self, member: MemberId) -> str:
         """How a member is shown."""
+
+    def author_name(self, author: AuthorId) -> str:
+        """How an author is shown; never empty."""
 
     def people(self) -> list[Person]:
         """Who is in which text."""

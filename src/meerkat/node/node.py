@@ -19,11 +19,14 @@ from meerkat.core.events import (
     Event,
     FilesObserved,
     Listening,
+    RowsReported,
+    RowsRestarted,
     Started,
     Stopping,
     TimerExpired,
 )
 from meerkat.core.ids import MemberId
+from meerkat.core.rows import RowsReport
 from meerkat.core.status import Problem, Status
 from meerkat.errors import (
     MeerkatError,
@@ -52,6 +55,7 @@ from .options import NodeConfig, NodeOptions
 from .reception import Reception
 from .recovery import wait_for_store
 from .requests import Requests
+from .rows_host import RowsHost
 from .serving import Serving
 from .spawn import spawner
 from .timers import Timers
@@ -86,6 +90,12 @@ class Node:
         member = home.identity.member
         self.requests = Requests(member, lambda event: self.post([event]), self._thinking, config)
         self.editors = Editors(self._put_editor_event, self._put_frame, self.requests, config)
+        self.rows = RowsHost(
+            home.state.folder,
+            spawn=lambda work: self._spawn(work),
+            reported=self._on_reports,
+            restarted=lambda: self._post_if_thinking(RowsRestarted()),
+        )
         self._options = options
         self._config = config
         self._make = (make_transport, make_mind)
@@ -217,6 +227,7 @@ class Node:
             reception=reception,
             requests=self.requests,
             editors=self.editors,
+            rows=self.rows,
             bulletin=self.bulletin,
         )
         options = with_settings(self._options, home.config)
@@ -246,7 +257,16 @@ class Node:
             config=self._config,
             bulletin=self.bulletin,
             post=self.post,
+            touched=self.rows.look,
         )
+
+    def _on_reports(self, reports: tuple[RowsReport, ...]) -> None:
+        self._post_if_thinking(RowsReported(reports))
+
+    def _post_if_thinking(self, event: Event) -> None:
+        """Not while nobody decides: what comes then is for a peer that is gone."""
+        if self._mind is not None:
+            self.post([event])
 
     def _read_chunk(self, *arguments: Any) -> bytes | None:
         return self._hands.folder.read_chunk(*arguments)
@@ -273,13 +293,19 @@ class Node:
             await hands.reception.door.close()
             await hands.transport.close()
             await hands.folder.stop()
+            await self.rows.capture()
             hands.serving.close()
-            while self._inbox and self._mind is not None:
-                self._turn()
+            self._finish_inbox()
+            await self.rows.stop()
+            self._finish_inbox()
         self._mind = None
         self._inbox.clear()
         await self._group.__aexit__(None, None, None)
         self.bulletin.publish("stopped")
+
+    def _finish_inbox(self) -> None:
+        while self._inbox and self._mind is not None:
+            self._turn()
 
     # --- When it does not go on ---
 
@@ -319,6 +345,7 @@ class Node:
 
     async def _resume_later(self) -> None:
         await self._hands.folder.abandon()
+        await self.rows.abandon()
         try:
             await wait_for_store(self.home.store, self._config, self._still_paused)
             mind = self._make[1](self.home.store, self.home.identity)
@@ -346,6 +373,8 @@ class Node:
         problems = self._hands.folder.problems
         if self._hands.folder.reading:
             status = replace(status, in_sync=False)
+        if self.rows.problem:
+            problems = (*problems, Problem("", self.rows.problem))
         if self._paused is not None:
             problems = (*problems, Problem("", str(self._paused)))
             status = replace(status, peers=(), in_sync=False)

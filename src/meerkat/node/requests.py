@@ -11,6 +11,7 @@ from typing import Any
 
 from meerkat.core.effects import Answered
 from meerkat.core.events import (
+    DatabaseRequested,
     EchoRequested,
     Event,
     PublishRequested,
@@ -18,7 +19,7 @@ from meerkat.core.events import (
     SayRequested,
 )
 from meerkat.core.gossip import GossipConfig
-from meerkat.core.ids import MemberId
+from meerkat.core.ids import AuthorId, MemberId
 from meerkat.core.status import ChatLine
 from meerkat.errors import MeerkatError, UnknownMember
 
@@ -99,6 +100,20 @@ class Requests:
         return await self.ask(
             lambda ticket: EchoRequested(ticket, member, size, near), within=ECHO_WITHIN
         )
+
+    async def set_live(self, path: str, *, live: bool) -> Facts:
+        """Merge the database at ``path`` by rows, or treat it as an ordinary file.
+
+        Raises:
+            MeerkatError: if the peer refuses.
+        """
+        return await self.ask(
+            lambda ticket: DatabaseRequested(ticket, path, live), within=self._within
+        )
+
+    def author_name(self, author: bytes) -> str:
+        """A name to show for an author; never empty."""
+        return self._mind().author_name(AuthorId(author))
 
     def find(self, peer: str) -> Facts:
         """Who is meant: ``member`` and ``name``.

@@ -18,6 +18,8 @@ from meerkat.core.files import (
     Folder,
     Job,
     JobResult,
+    KeepBase,
+    KeepResult,
     Kind,
     Location,
     MakeFolder,
@@ -34,6 +36,7 @@ from meerkat.core.files import (
     Symlink,
     TextContent,
     WriteFile,
+    expected_of,
 )
 from meerkat.core.ids import ContentHash
 from meerkat.core.text_file import decode_file
@@ -57,7 +60,8 @@ class Node:
     @property
     def digest(self) -> ContentHash:
         """As ``Observed.digest``."""
-        return FOLDER_DIGEST if self.kind is Kind.FOLDER else ContentHash.of(self.data)
+        unread = self.kind in (Kind.FOLDER, Kind.DATABASE)
+        return FOLDER_DIGEST if unread else ContentHash.of(self.data)
 
 
 @dataclass(slots=True)
@@ -175,12 +179,20 @@ class MemoryFolder:
 
     # -- jobs ------------------------------------------------------------------------------
 
-    def perform(self, jobs: Iterable[Job]) -> list[JobResult | PrepareResult]:
+    def perform(self, jobs: Iterable[Job]) -> list[JobResult | PrepareResult | KeepResult]:
         """Do jobs in order."""
-        return [self._prepare(j) if isinstance(j, PrepareBlob) else self._do(j) for j in jobs]
+        return [self._one(job) for job in jobs]
+
+    def _one(self, job: Job) -> JobResult | PrepareResult | KeepResult:
+        if isinstance(job, PrepareBlob):
+            return self._prepare(job)
+        return self._keep(job) if isinstance(job, KeepBase) else self._do(job)
+
+    def _keep(self, job: KeepBase) -> KeepResult:
+        raise AssertionError("databases need a DatabaseFolder")
 
     def _do(self, job: Job) -> JobResult:
-        assert not isinstance(job, PrepareBlob)
+        assert not isinstance(job, PrepareBlob | KeepBase)
         if self.full and isinstance(job, WriteFile | MakeFolder):
             return JobResult(job.ticket, Outcome.FULL, detail="No space left on device")
         for path in (job.path, job.target) if isinstance(job, MoveFile) else (job.path,):
@@ -215,7 +227,8 @@ class MemoryFolder:
             return node is None and expected is None
         known = self.known.get(path)
         # As the real one: what was saved since the last look is not what is expected.
-        return node.digest == expected and known == self._observe(node)
+        now = self._observe(node)
+        return known == now and expected_of(now) == expected
 
     def _publish(self, ticket: int, path: str, node: Node) -> JobResult:
         self.nodes[path] = node
@@ -232,6 +245,7 @@ class MemoryFolder:
                 return JobResult(job.ticket, Outcome.CORRUPT)
             data = b"".join(part.parts[index] for index in range(len(part.chunks)))
         else:
+            assert isinstance(job.data, bytes), "databases need a DatabaseFolder"
             data = job.data
         if ContentHash.of(data) != job.digest:
             return JobResult(job.ticket, Outcome.CORRUPT)

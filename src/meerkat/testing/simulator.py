@@ -47,7 +47,7 @@ from meerkat.core.events import (
     Started,
     TimerExpired,
 )
-from meerkat.core.files import Job, JobResult, PrepareResult
+from meerkat.core.files import Job, JobResult, KeepResult, PrepareResult
 from meerkat.core.ids import ContentHash, PoolId
 from meerkat.core.packing import pack
 from meerkat.core.peer import Peer, PeerConfig
@@ -425,7 +425,7 @@ class Simulator:
                 results = tuple(one.folder.perform(effect.jobs))
                 self._at(self.now, lambda: deliver(results))
 
-        def deliver(results: tuple[JobResult | PrepareResult, ...]) -> None:
+        def deliver(results: tuple[JobResult | PrepareResult | KeepResult, ...]) -> None:
             if one.epoch == epoch and one.peer is not None:
                 self.handle(one, JobsDone(results))
 

@@ -39,11 +39,23 @@ ALLOWED = (
     schema.TextFrame,
     schema.TextCursor,
     schema.CloseText,
+    schema.DbList,
+    schema.DbStatus,
+    schema.DbConflicts,
+    schema.DbHistory,
+    schema.DbWatch,
+    schema.DbUnwatch,
+    schema.DbTables,
+    schema.DbRows,
+    schema.DbCell,
+    schema.DbSetCell,
+    schema.DbInsertRow,
+    schema.DbDeleteRow,
 )
 
 
 def may_ask(request: schema.Request) -> bool:
-    """Whether a page may ask that: nothing that ends the process or tests it."""
+    """Whether a page may ask that: nothing that ends the process or tests it, and no SQL."""
     return isinstance(request, ALLOWED)
 
 

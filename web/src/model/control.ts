@@ -45,14 +45,16 @@ export function start(): void {
   connect();
 }
 
-/** Hear every event. */
-export function onEvent(listener: (event: Event) => void): void {
+/** Hear every event; returns how to stop that. */
+export function onEvent(listener: (event: Event) => void): () => void {
   listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
-/** Be called after every connection that was made. */
-export function onOpen(opener: () => void): void {
+/** Be called after every connection that was made; returns how to stop that. */
+export function onOpen(opener: () => void): () => void {
   openers.add(opener);
+  return () => openers.delete(opener);
 }
 
 /**

@@ -16,7 +16,7 @@ export type Look =
   | "link"
   | "binary";
 
-export type View = "text" | "image" | "pdf" | "sound" | "film" | "link" | "other";
+export type View = "text" | "image" | "pdf" | "sound" | "film" | "link" | "database" | "other";
 
 const LOOKS: Record<Exclude<Look, "folder" | "link" | "binary">, string> = {
   text: "txt md markdown rst org tex adoc log",
@@ -43,7 +43,7 @@ export function extension(path: string): string {
 }
 
 export function lookOf(file: FileFacts): Look {
-  if (file.kind === "folder" || file.kind === "link") return file.kind;
+  if (file.kind === "folder" || file.kind === "link" || file.kind === "database") return file.kind;
   return byExtension.get(extension(file.path)) ?? (file.kind === "text" ? "text" : "binary");
 }
 
@@ -51,6 +51,7 @@ export function lookOf(file: FileFacts): Look {
 export function viewOf(file: FileFacts): View {
   if (file.kind === "text" && lookOf(file) !== "pdf") return "text";
   if (file.kind === "link") return "link";
+  if (file.kind === "database") return "database";
   const look = lookOf(file);
   return look === "image" || look === "sound" || look === "film" || look === "pdf" ? look : "other";
 }

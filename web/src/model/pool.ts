@@ -170,6 +170,7 @@ function hear(event: Event): void {
     case "resync":
       askEverything();
       return;
+    case "rows": // what the open tables hear themselves
     case "stopped":
       return;
   }

@@ -34,7 +34,15 @@ const compare = (a: Branch, b: Branch) =>
 /** The tree of a list of paths. Folders that nobody lists are there all the same. */
 export function grow(list: readonly FileFacts[]): Branch {
   const root: Branch = {
-    file: { path: "", kind: "folder", size: 0, executable: false, conflict: false },
+    file: {
+      path: "",
+      kind: "folder",
+      size: 0,
+      executable: false,
+      conflict: false,
+      problem: "",
+      aside: 0,
+    },
     name: "",
     children: [],
   };
@@ -42,7 +50,15 @@ export function grow(list: readonly FileFacts[]): Branch {
   const at = (path: string): Branch => {
     let folder = folders.get(path);
     if (!folder) {
-      const file: FileFacts = { path, kind: "folder", size: 0, executable: false, conflict: false };
+      const file: FileFacts = {
+        path,
+        kind: "folder",
+        size: 0,
+        executable: false,
+        conflict: false,
+        problem: "",
+        aside: 0,
+      };
       folder = { file, name: nameOf(path), children: [] };
       folders.set(path, folder);
       at(folderOf(path)).children.push(folder);

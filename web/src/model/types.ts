@@ -1,6 +1,6 @@
 // What the folder's process says (docs/guide.md has the tables; core/status.py the values).
 
-export type Kind = "text" | "blob" | "link" | "folder";
+export type Kind = "text" | "blob" | "link" | "folder" | "database";
 
 export interface FileFacts {
   path: string;
@@ -8,6 +8,9 @@ export interface FileFacts {
   size: number;
   executable: boolean;
   conflict: boolean;
+  /** Of a database: what is wrong, if anything; and how many rows are set aside. */
+  problem: string;
+  aside: number;
 }
 
 export interface PersonFacts {

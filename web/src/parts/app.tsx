@@ -18,6 +18,7 @@ import { active, tabs } from "../model/tabs";
 import { Chat } from "./chat";
 import { onKey } from "./commands";
 import { Compare } from "./compare";
+import { DatabasePane, dropDatabases } from "./database_pane";
 import { Dialogs, Toasts } from "./dialogs";
 import { dropEditors, EditorPane } from "./editor_pane";
 import { FilesPanel } from "./files_panel";
@@ -40,7 +41,10 @@ export function App() {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);
-  useEffect(() => dropEditors(tabs.value), [tabs.value]);
+  useEffect(() => {
+    dropEditors(tabs.value);
+    dropDatabases(tabs.value);
+  }, [tabs.value]);
   if (link.value === "refused") return <AskForLink />;
   return (
     <div class={phone.value ? "page phone" : "page"} {...dropInto("")}>
@@ -114,7 +118,8 @@ function Middle() {
       >
         {!tab && <Welcome />}
         {tab?.text && <EditorPane key={tab.id} tab={tab} />}
-        {tab && !tab.text && <Preview key={tab.id} tab={tab} />}
+        {tab?.view === "database" && <DatabasePane key={tab.id} tab={tab} />}
+        {tab && !tab.text && tab.view !== "database" && <Preview key={tab.id} tab={tab} />}
       </div>
     </main>
   );

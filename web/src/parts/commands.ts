@@ -101,6 +101,8 @@ const PARTS = [
   ".tree",
   ".tab.front [role=tab]",
   ".cm-content",
+  ".table-tabs [aria-selected=true]",
+  ".grid [role=gridcell][tabindex='0']",
   ".people button",
   ".writing textarea",
 ];
@@ -202,6 +204,16 @@ export const KEYS: { head: string; keys: [string, string][] }[] = [
       [`${MOD}D`, "choose the next same word"],
       ["Alt Z", "wrap long lines"],
       ["Escape, then Tab", "leave the text"],
+    ],
+  },
+  {
+    head: "Databases",
+    keys: [
+      ["Arrows, PageDown, Home …", "go from cell to cell"],
+      ["Enter, F2 or typing", "change a cell"],
+      ["Enter, Tab; Escape", "keep it; leave it as it was"],
+      ["Delete", "delete the row"],
+      [`${MOD}C, Shift F10`, "copy, menu"],
     ],
   },
   {

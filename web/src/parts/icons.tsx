@@ -7,6 +7,7 @@ export type IconName = keyof typeof PATHS;
 
 const PATHS = {
   chevron: <path d="m6 4 4 4-4 4" />,
+  first: <path d="M4.5 3.5v9M11.5 4 7.5 8l4 4" />,
   close: <path d="m4 4 8 8M12 4l-8 8" />,
   plus: <path d="M8 3v10M3 8h10" />,
   folder: (
@@ -54,6 +55,9 @@ const PATHS = {
   ),
   side: (
     <path d="M3 2.7h10c.6 0 1 .4 1 1v8.6c0 .6-.4 1-1 1H3c-.6 0-1-.4-1-1V3.7c0-.6.4-1 1-1zM10 2.7v10.6" />
+  ),
+  key: (
+    <path d="M10.2 9.3a3.5 3.5 0 1 0-3.5-3.5c0 .4 0 .7.2 1L2.5 11.2v2.3h2.3v-1.7h1.7v-1.7l1.6-1.2c.6.3 1.3.4 2.1.4zM11 5.2v.1" />
   ),
   edit: (
     <path d="m3 13 .7-3L10.8 2.9c.5-.5 1.2-.5 1.7 0l.6.6c.5.5.5 1.2 0 1.7L6 12.3zM9.5 4.2l2.3 2.3" />

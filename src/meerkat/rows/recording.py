@@ -1,0 +1,412 @@
+"""What programs did to the file, taken into the state and put into statements.
+
+Takes the differences between file and state; decides which row each belongs to (``pairing``), names
+new rows, and writes the same thing in three places: the state's tables, the ledger (under a pending
+operation) and the batches to be signed (``composing``). The file was consistent, so nothing is
+judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import apsw
+import msgspec
+from blake3 import blake3
+
+from .cells import Cells
+from .changes import AUTO, BORN, LOOSE, ROWID, Statement
+from .compare import RowDelta
+from .composing import Composing
+from .desk import Desk
+from .existence import is_loose, with_newest
+from .ledger import DEAD, VISIBLE, Row
+from .pairing import Pairing, RowBorn, RowChanged, RowDied, changed_columns, key_of
+from .pointing import Pointing
+from .references import children_of
+from .schema import Table
+from .sqltext import quote
+from .values import Locator, Ref, Scalar, Value, base_id
+from .visible import Visible
+
+__all__ = ["AUTO_GAP", "Recording", "given_id"]
+
+AUTO_GAP = 10_000
+"""An id this far above the highest was chosen by the program, not given by SQLite (guess)."""
+CHUNK_ROWS = 1_000  # new rows that are named and kept at once (guess)
+
+Values = tuple[Scalar, ...]
+
+
+@dataclass(slots=True)
+class _Table:
+    """One table while it is recorded."""
+
+    table: Table
+    visible: Visible
+    highest: int  # the last id that SQLite gave, or counts from
+    touched: list[Locator] = field(default_factory=list)  # to be copied from the file
+    left: list[Locator] = field(default_factory=list)  # where nobody stands any more, or another
+    born: list[tuple[bytes, int, RowBorn]] = field(default_factory=list)
+    gone: list[bytes] = field(default_factory=list)
+    waiting: list[RowChanged | RowDied] = field(default_factory=list)  # to be taken in
+    evicted: dict[Locator, Row | None] = field(default_factory=dict)  # until their turn comes
+
+    @property
+    def id(self) -> str:
+        return self.visible.id
+
+    @property
+    def refers(self) -> bool:
+        """Whether rows may refer to others."""
+        return bool(self.table.foreign_keys)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The ids of its columns, in the order of the values."""
+        return self.visible.column_ids
+
+
+class Recording:
+    """Records one look at a file: ``schema``, ``rows`` of each table, ``finish``."""
+
+    def __init__(self, file: apsw.Connection, desk: Desk) -> None:
+        """``file``: in the transaction that was compared. All of it is part of the state's
+        transaction, and the rows that follow from it are to be settled afterwards.
+        """
+        self._file, self._desk = file, desk
+        self._ledger, self._state = desk.ledger, desk.ledger.connection
+        self._seen = tuple(sorted(desk.ledger.have.items()))
+        self._number = desk.ledger.number + 1
+        self._op: int | None = None
+        self._said = Composing(self._seen)
+        self._ordinal = 0
+        self._ids = blake3(desk.ledger.author).digest(6) + self._number.to_bytes(6, "big")
+        self._pointing = Pointing(file, desk, self._promise)
+        self._promised: dict[tuple[str, Locator], bytes] = {}  # parents named before their turn
+
+    @property
+    def op(self) -> int:
+        """The number of the pending operation."""
+        if self._op is None:
+            self._op = self._ledger.pending_op(dict(self._seen))
+        return self._op
+
+    def schema(self, statements: Sequence[Statement]) -> None:
+        """Statements that the definitions were told of already."""
+        for statement in statements:
+            self._said.add(statement)
+
+    def rows(self, table: Table, deltas: Iterable[RowDelta]) -> None:
+        """Record one table's differences. Parents come before their children where they can."""
+        table_id = self._desk.definitions.table_id(table.name)
+        visible = self._desk.visible(table_id) if table_id is not None else None
+        if visible is None:
+            return
+        one = _Table(table, visible, highest_id(self._state, table))
+        here = visible.cells
+
+        def standing(key: tuple[Scalar, ...]) -> tuple[Locator, Values] | None:
+            at = here.find(table.key, key)
+            values = here.get(at) if at is not None else None
+            return None if at is None or values is None else (at, values)
+
+        for what in Pairing(table, standing).pairs(deltas):
+            match what:
+                case RowBorn():
+                    self._take(one)  # what bears a key now is known before the key is given again
+                    self._name(one, what)
+                case RowChanged() if what.old_at != what.new_at:
+                    self._take(one)
+                    self._moved(one, what)
+                case _:
+                    one.waiting.append(what)
+                    if len(one.waiting) >= CHUNK_ROWS:
+                        self._take(one)
+        self._keep_born(one)
+        self._take(one)
+        self._said.gone(one.id, one.gone)
+        if one.touched or one.left:
+            self._desk.touched.add(one.id)
+            self._ledger.disturb(one.id, [*one.left, *one.touched])
+            self._copy(one, here)
+
+    def finish(self) -> int | None:
+        """Keep what is to be signed; its number, or None if there is nothing to say."""
+        self._excuse_children()
+        pieces = self._said.pieces()
+        if pieces is None:
+            return None
+        self._ledger.number = self._number
+        self._ledger.add_waiting(self._number, pieces, [self.op] * len(pieces))
+        return self._number
+
+    # -- what happened to a row ------------------------------------------------------------
+
+    def _take(self, one: _Table) -> None:
+        """Take in rows that changed or died where they stood, many at once."""
+        waiting, one.waiting = one.waiting, []
+        if not waiting:
+            return
+        places = [what.at if isinstance(what, RowDied) else what.old_at for what in waiting]
+        known = self._ledger.at_many(one.id, [at for at in places if at not in one.evicted])
+        losers = self._ledger.losers(one.id) if one.visible.rowid_column is not None else {}
+        rows: list[Row] = []
+        for what, at in zip(waiting, places, strict=True):
+            row = one.evicted.pop(at) if at in one.evicted else known.get(at)
+            if row is None:
+                row = Row(one.id, self._desk.base_key(one.visible, at, what.old), VISIBLE, at)
+            if isinstance(what, RowDied):
+                self._died(one, row, what, losers.get(row.id))
+            else:
+                one.touched.append(at)
+                self._desk.note_lost(one.visible, what.old)
+                self._write(one, row, changed_columns(what.old, what.new), what.new)
+            rows.append(row)
+        self._ledger.put_all(one.id, rows)
+
+    def _moved(self, one: _Table, what: RowChanged) -> None:
+        row = self._row_at(one, what.old_at, what.old)
+        one.touched.append(what.new_at)
+        one.left.append(what.old_at)
+        self._leave(one, row, what.old_at)
+        self._make_room(one, what.new_at)
+        row.locator = what.new_at
+        self._desk.parents.add(row.id)  # whoever refers to it follows
+        written = changed_columns(what.old, what.new)
+        if written:
+            self._desk.note_lost(one.visible, what.old)
+            self._write(one, row, written, what.new)
+        self._ledger.put(row)
+
+    def _write(self, one: _Table, row: Row, written: Sequence[int], new: Values) -> None:
+        loose = self._pointing.dangles(one.table, new)
+        if one.refers:
+            values = tuple(self._value(one, index, new[index], row) for index in written)
+        else:
+            values = tuple(new[index] for index in written)
+        columns = tuple(one.columns[index] for index in written)
+        self._said.put(one.id, columns, (row.id, LOOSE if loose else 0, values))
+        row.cells = {**row.cells, **dict.fromkeys(columns, self.op)}
+        row.touches = with_newest(self._ledger, row.touches, self.op)
+        row.loose = self.op if loose else row.loose
+
+    def _died(self, one: _Table, row: Row, what: RowDied, claim: int | None) -> None:
+        """``claim``: the id that it should have had, if it lost that one."""
+        row.values = {**dict(zip(one.columns, what.old, strict=True)), **row.values}
+        if one.visible.rowid_column is None:
+            row.locator = None  # only an id that can be seen is kept for good
+        elif isinstance(what.at, int):
+            row.values[one.visible.rowid_column] = what.at if claim is None else claim
+        row.deaths = with_newest(self._ledger, row.deaths, self.op)
+        row.state = DEAD
+        self._desk.note_lost(one.visible, what.old)
+        one.left.append(what.at)
+        one.gone.append(row.id)
+
+    def _leave(self, one: _Table, row: Row, at: Locator) -> None:
+        """A row is about to claim another id; the old one is not given to anybody again."""
+        if one.visible.rowid_column is not None and isinstance(at, int):
+            self._ledger.leave(msgspec.structs.replace(row, locator=at))
+
+    def _make_room(self, one: _Table, at: Locator) -> None:
+        """Somebody new is about to stand here. Who stood here moved, or died: that comes later.
+
+        A row that only claims this id has to give way: what was written last has it.
+        """
+        found = self._ledger.claimant(one.id, at)
+        if found is not None:
+            self._ledger.put(msgspec.structs.replace(found, locator=None))
+        if found is None or found.state == VISIBLE:
+            one.evicted[at] = found
+        elif isinstance(at, int):
+            self._desk.claims.setdefault(one.id, set()).add(found.id)
+            self._ledger.left.setdefault(one.id, set()).add(at)
+
+    def _row_at(self, one: _Table, at: Locator, old: Values) -> Row:
+        found = one.evicted.pop(at) if at in one.evicted else self._ledger.at(one.id, at)
+        if found is not None:
+            return found
+        return Row(one.id, self._desk.base_key(one.visible, at, old), VISIBLE, at)
+
+    # -- new rows ------------------------------------------------------------------------------
+
+    def _name(self, one: _Table, what: RowBorn) -> None:
+        key = key_of(one.table, what.new)
+        flags = BORN
+        promised = self._promised.get((one.id, what.at))
+        if promised is not None:
+            row_id, flags = promised, BORN | AUTO
+        elif key is not None:
+            row_id = self._known_id(one, key)
+        elif not one.table.key and not given_id(one.table, what.at, one.highest):
+            row_id = self._known_id(one, (what.at,) if isinstance(what.at, int) else what.at)
+        else:
+            row_id, flags = self._new_id(), BORN | AUTO
+        if isinstance(what.at, int) and flags & AUTO:
+            one.highest = max(one.highest, what.at)
+        if one.id in self._desk.referred:  # by one that is kept before it, perhaps
+            self._promised[one.id, what.at] = row_id
+        one.born.append((row_id, flags, what))
+        one.touched.append(what.at)
+        if len(one.born) >= CHUNK_ROWS:
+            self._keep_born(one)
+
+    def _known_id(self, one: _Table, key: tuple[Scalar, ...]) -> bytes:
+        """The id of a row known by its key, unless a row that was born under it has another now."""
+        row_id, number = base_id(key), 0
+        while True:
+            known = self._ledger.row(one.id, row_id)
+            if known is None or known.state != VISIBLE:
+                return row_id
+            number += 1
+            row_id = base_id((*key, number))
+
+    def _keep_born(self, one: _Table) -> None:
+        """Write new rows to ledger and statements, many at once where nothing is in the way."""
+        born, one.born = one.born, []
+        if not born:
+            return
+        new = self._new_ones(one, born)
+        columns = (*one.columns, ROWID) if one.visible.hidden else one.columns
+        plain: list[tuple[bytes, Locator]] = []
+        for row_id, flags, what in born:
+            values: tuple[Value, ...] = what.new
+            row = None
+            if one.refers:
+                row = Row(one.id, row_id, VISIBLE, what.at, flags=flags & AUTO)
+                flags |= LOOSE if self._pointing.dangles(one.table, what.new) else 0
+                values = tuple(self._value(one, i, value, row) for i, value in enumerate(what.new))
+            if one.visible.hidden:
+                values = (*values, _rowid(what.at))
+            self._said.put(one.id, columns, (row_id, flags, values))
+            needs_room = what.over or row_id not in new
+            if needs_room or flags & LOOSE or (row is not None and row.values):
+                row = row or Row(one.id, row_id, VISIBLE, what.at, flags=flags & AUTO)
+                self._put_born(one, row, what, loose=bool(flags & LOOSE))
+            else:
+                plain.append((row_id, what.at))
+        auto = [pair for pair in plain if pair[0][:1] == b"a"]
+        known = [pair for pair in plain if pair[0][:1] != b"a"]
+        for flag, pairs in ((AUTO, auto), (0, known)):
+            if pairs:
+                self._ledger.put_born(one.id, self.op, self._shape(one), flag, pairs)
+        for _, _, what in born:
+            self._promised.pop((one.id, what.at), None)
+
+    def _new_ones(self, one: _Table, born: Sequence[tuple[bytes, int, RowBorn]]) -> set[bytes]:
+        """The ids of those that nobody knows, and where nobody stands nor claims to."""
+        places = [what.at for _, _, what in born if isinstance(what.at, int)]
+        taken: set[Locator | None] = set()
+        if places:
+            first, last = min(places), max(places)
+            if last - first <= 4 * CHUNK_ROWS:
+                taken = {row.locator for row in self._ledger.claimants(one.id, first, last + 1)}
+            else:
+                claims = (self._ledger.claimant(one.id, at) for at in places)
+                taken = {row.locator for row in claims if row is not None}
+        keyed = [row_id for row_id, _, _ in born if row_id[:1] != b"a"]
+        known = self._ledger.rows_of(one.id, keyed) if keyed else {}
+        return {row_id for row_id, _, what in born if what.at not in taken and row_id not in known}
+
+    def _put_born(self, one: _Table, row: Row, what: RowBorn, *, loose: bool) -> None:
+        """A row that was known before (and dead, or aside), refers to others, or needs room."""
+        self._make_room(one, what.at)
+        known = self._ledger.row(one.id, row.id)
+        if known is not None:
+            if known.locator != what.at and known.locator is not None:
+                self._leave(one, known, known.locator)
+            row.touches, row.deaths = known.touches, known.deaths
+            waits = {column: n for column, n in known.cells.items() if column not in one.columns}
+            row.cells = waits
+            row.values = {**{c: v for c, v in known.values.items() if c in waits}, **row.values}
+        row.origin, row.shape = self.op, self._shape(one)
+        row.touches = with_newest(self._ledger, row.touches, self.op)
+        row.loose = self.op if loose else -1
+        row.flags |= LOOSE if loose else 0
+        self._ledger.put(row)
+
+    def _shape(self, one: _Table) -> int:
+        return self._ledger.shape(one.columns)
+
+    def _promise(self, parent: Visible, at: int) -> bytes | None:
+        """The id of a parent that will be born later in this recording; None: it keeps its key."""
+        if not given_id(parent.table, at, highest_id(self._state, parent.table)):
+            return None
+        found = self._promised.get((parent.id, at))
+        if found is None:
+            found = self._promised[parent.id, at] = self._new_id()
+        return found if found[:1] == b"a" else None
+
+    def _new_id(self) -> bytes:
+        self._ordinal += 1
+        return b"a" + self._ids + self._ordinal.to_bytes(4, "big")
+
+    # -- cells ---------------------------------------------------------------------------------
+
+    def _value(self, one: _Table, index: int, value: Scalar, row: Row) -> Value:
+        """What the statement says of a cell, and the ledger of a reference."""
+        column = one.columns[index]
+        row.values.pop(column, None) if row.values else None
+        parent = self._pointing.parent(one.id, column, value)
+        if parent is None or not isinstance(value, int):
+            return value
+        ref = Ref(parent, value)
+        row.values = {**row.values, column: ref}
+        self._ledger.add_refs(one.id, [(parent, row.id)])
+        return ref
+
+    # -- afterwards ------------------------------------------------------------------------------
+
+    def _copy(self, one: _Table, here: Cells) -> None:
+        """Make the state's rows what the file's are, wherever one changed."""
+        there = Cells(self._file, one.table)
+        here.delete([*one.left, *one.touched])
+        rows = ((at, there.get(at)) for at in one.touched)
+        here.write(((at, row) for at, row in rows if row is not None), replace=True)
+
+    def _excuse_children(self) -> None:
+        """Rows that point to nothing since their parent was deleted or changed in the program's
+        own file: that is how it wanted it, so they are no reason for a conflict anywhere.
+        """
+        desk = self._desk
+        for parent, rows in sorted(desk.lost.items()):
+            found: dict[str, list[Locator]] = {}
+            for child, at in children_of(desk, parent, rows):
+                found.setdefault(child, []).append(at)
+            for child, places in sorted(found.items()):
+                visible = desk.visible(child)
+                assert visible is not None
+                columns = [one for link in desk.links.get(child, ()) for one in link.column_ids]
+                for at in dict.fromkeys(places):
+                    row = desk.at(visible, at)
+                    if not is_loose(self._ledger, row, columns):
+                        self._said.put(child, (), (row.id, LOOSE, ()))
+                        row.touches = with_newest(self._ledger, row.touches, self.op)
+                        row.loose = self.op
+                        self._ledger.put(row)
+
+
+def given_id(table: Table, at: Locator, highest: int) -> bool:
+    """Whether a new row's id was given by SQLite: one of a table without key always is."""
+    if table.rowid_column is None:
+        return True
+    if not isinstance(at, int) or at <= highest:
+        return False
+    # What AUTOINCREMENT counts on from is the file's secret: it never saw ids of rows set aside.
+    return table.autoincrement or at <= highest + AUTO_GAP
+
+
+def highest_id(state: apsw.Connection, table: Table) -> int:
+    """The highest id in a table with automatic ids; 0 in others."""
+    if table.rowid_column is None or table.module is not None:
+        return 0
+    column = quote(table.rowid_column)
+    found = state.execute(f"SELECT max({column}) FROM {quote(table.name)}").get
+    highest = found if isinstance(found, int) else 0
+    return max(highest, 0)
+
+
+def _rowid(at: Locator) -> Scalar:
+    return at if isinstance(at, int) else None
