@@ -161,8 +161,9 @@ class Recording:
                 self._died(one, row, what, losers.get(row.id))
             else:
                 one.touched.append(at)
-                self._desk.note_lost(one.visible, what.old)
-                self._write(one, row, changed_columns(what.old, what.new), what.new)
+                written = changed_columns(what.old, what.new)
+                self._note_lost(one, what.old, written)
+                self._write(one, row, written, what.new)
             rows.append(row)
         self._ledger.put_all(one.id, rows)
 
@@ -176,9 +177,17 @@ class Recording:
         self._desk.parents.add(row.id)  # whoever refers to it follows
         written = changed_columns(what.old, what.new)
         if written:
-            self._desk.note_lost(one.visible, what.old)
+            self._note_lost(one, what.old, written)
             self._write(one, row, written, what.new)
         self._ledger.put(row)
+
+    def _note_lost(self, one: _Table, old: Values, written: Sequence[int]) -> None:
+        """Rows may point to what this one was, if what they point by was written."""
+        keys = {
+            name for link in self._desk.referred.get(one.id, ()) for name in link.parent_columns
+        }
+        if keys and any(one.table.columns[index].name in keys for index in written):
+            self._desk.note_lost(one.visible, old)
 
     def _write(self, one: _Table, row: Row, written: Sequence[int], new: Values) -> None:
         loose = self._pointing.dangles(one.table, new)
