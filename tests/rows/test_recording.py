@@ -142,3 +142,33 @@ def test_children_follow_a_parent_whose_id_a_program_changed(make_pool: MakePool
     bob.run("UPDATE person SET id=50 WHERE id=2")
     pool.assert_equal()
     assert alice.rows("SELECT person FROM task") == [(50,)]
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_table_renamed_and_changed_in_one_transaction_is_itself(
+    make_pool: MakePool, journal: str
+) -> None:
+    """It stands where it stood, so what others wrote meanwhile is written to it."""
+    pool = make_pool(
+        "CREATE TABLE p(id INTEGER PRIMARY KEY, name, price, note);"
+        " INSERT INTO p VALUES(1, 'a', 1, 'x')",
+        journal=journal,
+    )
+    alice, bob = pool.members
+    alice.run("INSERT INTO p VALUES (2, 'b', 2, 'y')")
+    pool.sync()
+    alice.offline = bob.offline = True
+    alice.run("UPDATE p SET name='edited' WHERE id=1", "INSERT INTO p VALUES (3, 'c', 3, 'z')")
+    bob.run(
+        "BEGIN; ALTER TABLE p RENAME TO product; ALTER TABLE product DROP COLUMN price;"
+        " ALTER TABLE product RENAME COLUMN note TO remark; COMMIT"
+    )
+    alice.offline = bob.offline = False
+    pool.assert_equal()
+    assert alice.rows("SELECT id, name, remark FROM product ORDER BY id") == [
+        (1, "edited", "x"),
+        (2, "b", "y"),
+        (3, "c", "z"),
+    ]
+    assert alice.rows("SELECT name FROM sqlite_schema WHERE type='table'") == [("product",)]
+    assert not alice.database.conflicts()

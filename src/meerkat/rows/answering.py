@@ -25,6 +25,7 @@ from .wire import (
     Describe,
     History,
     Query,
+    TableFacts,
 )
 from .working import Working
 
@@ -90,11 +91,16 @@ class Answering:
         path, problem, aside = self._root / asked.path, lane.problem, lane.aside
 
         def work(_: threading.Event) -> Answer:
-            tables, mode = describe_tables(path, self._limits)
+            tables: tuple[TableFacts, ...] = ()
+            trouble, mode = problem, ""
+            try:
+                tables, mode = describe_tables(path, self._limits)
+            except QueryError as error:  # what is known of it is wanted most when it is not well
+                trouble = problem or str(error)
             facts = DatabaseFacts(
                 version=lane.version,
                 path=asked.path,
-                problem=problem,
+                problem=trouble,
                 aside=aside,
                 file_bytes=_size(path),
                 state_bytes=_size(state),

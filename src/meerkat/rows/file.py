@@ -44,7 +44,10 @@ TOO_LARGE = (
     "Make it smaller, or treat the file as an ordinary one with `meerkat db off`."
 )
 NOT_A_DATABASE = "It is not an SQLite database any more, or it is encrypted."
-DAMAGED = "The database is damaged ({}): repair it (`.recover` in sqlite3), or restore it."
+DAMAGED = (
+    "The database is damaged ({}): repair it (`.recover` in sqlite3) or put a backup of your own "
+    "there; or leave it, and join again in an empty folder."
+)
 REPLACED_OPEN = (
     "It was replaced while another program still had the old file open: "
     "close that program before the write-ahead log of the old file damages the new one."

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import apsw
+import msgspec
 
 from meerkat.core.rows import RowsEntry, RowsSigned
 
@@ -37,6 +39,7 @@ _DEFINITIONS = "definitions"  # what the schema is
 _IN_FILE = "definitions in the file"  # what the file's was when it was last known
 _BEHIND = "behind"  # the file may not have what is to do
 _SCHEMA_OP = "schema by "  # and the number of a pending operation that changed it
+_ROOTS = "root pages"  # of the file's tables, as it was when it was last looked at
 _BOUND = "bound"  # there is a file that the state is told to follow
 
 Deltas = Iterable[RowDelta]
@@ -212,7 +215,7 @@ class Following:
         """The same where a program changed the schema meanwhile, from what it was or is to be."""
         found = evidence(self.connection, file)
         known, target = before.target(), self.definitions.target()
-        statements = before.changes(known.schema, schema, found)
+        statements = before.changes(self._as_it_stood(known.schema), schema, found)
         if len(self.definitions.changes(target.schema, schema, found)) < len(statements):
             self.caught_up()
             return
@@ -235,11 +238,12 @@ class Following:
         if look.everything:
             check(file)
         schema = known.schema
-        if look.schema_changed or self.behind:
+        if look.schema_changed or self.behind or self.ledger.get(_ROOTS) is None:
             schema = self._schema_of(file, look.schema)
         self._in_file = schema
         if look.nothing and schema == known.schema and not self._joined:
             self.tracker.accept()
+            self._remember_roots(schema)
             return None
         recording = self._recording or self._begin_recording(file)
         changed = schema != known.schema
@@ -262,6 +266,7 @@ class Following:
         if number is not None:
             self.merging.settle()  # an obstacle may be gone, or an id taken
         self.tracker.accept()
+        self._remember_roots(schema)
         if target != schema or self.ledger.has_todo():
             self.fall_behind()
         return number
@@ -279,13 +284,33 @@ class Following:
             raise FileBroken(NOT_LIVE.format(schema.refused))
         return schema
 
+    def _remember_roots(self, schema: Schema) -> None:
+        if not any(table.root for table in schema.tables.values()):
+            return  # it is known by name only
+        roots = msgspec.msgpack.encode({one.name: one.root for one in schema.tables.values()})
+        if self.ledger.get(_ROOTS) != roots:
+            self.ledger.set(_ROOTS, roots)
+
+    def _as_it_stood(self, schema: Schema) -> Schema:
+        """With the root pages that tables had in the file: a renamed table keeps its own."""
+        data = self.ledger.get(_ROOTS)
+        roots = msgspec.msgpack.decode(data, type=dict[str, int]) if data else {}
+        return replace(
+            schema,
+            tables={
+                name: replace(table, root=roots.get(name, 0))
+                for name, table in schema.tables.items()
+            },
+        )
+
     def _take_schema(
         self, recording: Recording, known: Target, schema: Schema, file: apsw.Connection
     ) -> None:
         reason = refusal(schema)
         if reason:
             raise FileBroken(NOT_LIVE.format(reason))
-        statements = self.definitions.changes(known.schema, schema, evidence(self.connection, file))
+        found = evidence(self.connection, file)
+        statements = self.definitions.changes(self._as_it_stood(known.schema), schema, found)
         if statements:
             self._record_schema(recording, statements)
 

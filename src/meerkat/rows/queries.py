@@ -50,6 +50,9 @@ class QueryLimits:
     value_bytes: int = 64 * MIB  # of one value or row, also in between
     seconds: float = 60.0
     lock_retry: float = 0.005  # between attempts while another program has the file
+    describing: float = (
+        1.0  # for the names of tables and columns; longer while it is locked: no use
+    )
     counting: float = 0.2  # for counting the rows of all tables of a database
 
 
@@ -129,7 +132,7 @@ def describe_tables(path: Path, limits: QueryLimits) -> tuple[tuple[TableFacts, 
     Raises:
         QueryError: if it cannot be read.
     """
-    patience = _Patience(limits.seconds, lambda: False, limits.lock_retry)
+    patience = _Patience(limits.describing, lambda: False, limits.lock_retry)
     with _opened(path, patience, limits) as connection:
         schema = read_schema(connection)
         counting = _Patience(limits.counting, lambda: False, limits.lock_retry)
