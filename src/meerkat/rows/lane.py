@@ -76,6 +76,7 @@ class Lane:
         self.queued = False  # its turn will come
         self.look = False  # something may have happened to the file
         self._afterlooks = 0  # how many were done since somebody said so
+        self._rests_until = 0.0  # looks are not to take the whole processor, nor to hurry a lock
         self.not_before = 0.0  # ... but do not look earlier than this
         self.used = 0.0  # when the last job ended
         self.waiting_bytes = 0
@@ -95,6 +96,7 @@ class Lane:
         """Something happened to the file just now."""
         self.look = True
         self._afterlooks = 0
+        self.not_before = min(self.not_before, self._rests_until)
 
     def put(self, request: LaneRequest) -> None:
         """Have it done, in order."""
@@ -165,12 +167,12 @@ class Lane:
             return
         if busy:
             self.look = True
-            self.not_before = now + self._delay
+            self.not_before = self._rests_until = now + self._delay
             self._delay = min(self._delay * 2, self._config.retry_longest)
             return
         self._delay = self._config.retry_shortest
         if looked:
-            self.not_before = now + min(took, self._config.rest_longest)
+            self.not_before = self._rests_until = now + min(took, self._config.rest_longest)
             if not self.look and self._afterlooks < len(self._config.afterlooks):
                 self.look = True
                 self.not_before = max(
