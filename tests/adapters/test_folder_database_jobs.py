@@ -24,6 +24,7 @@ from meerkat.core.files import (
     MoveFile,
     Outcome,
     PrepareBlob,
+    PrepareResult,
     RemoveFile,
     SetExecutable,
     WriteFile,
@@ -341,6 +342,22 @@ def test_a_base_that_arrived_in_chunks_is_served_before_and_after(case: FolderCa
     assert case.adapter.read_chunk(place, chunks[0].hash) is None
     other = Location("", 0, 10, ContentHash.of(b"unknown"))
     assert case.adapter.read_chunk(other, chunks[0].hash) is None
+
+
+def test_a_base_is_not_hidden_by_its_own_copy_in_the_making(case: FolderCase) -> None:
+    """Equal databases have one base. Another member, asked for it, could not read it either."""
+    data = os.urandom(70_000)
+    chunk = Chunk(ContentHash.of(data), len(data))
+    blob = ContentHash.of(data)
+    assert keep(case, blob, data).outcome is Outcome.DONE
+    case.do(PrepareBlob(0, blob, (chunk,), {}))  # an incoming file of zeros
+    place = Location("", 0, len(data), blob)
+    assert case.adapter.read_chunk(place, chunk.hash) == data
+    (result,) = case.do(PrepareBlob(0, blob, (chunk,), {chunk.hash: place}))
+    assert isinstance(result, PrepareResult)
+    assert not result.missing
+    assert keep(case, blob).outcome is Outcome.DONE
+    assert not os.listdir(case.state / "incoming")
 
 
 def test_chunks_are_not_read_from_a_live_database(case: FolderCase) -> None:

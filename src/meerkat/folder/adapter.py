@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from meerkat.core.files import Job, Location, Observed, Seen, TextContent
@@ -163,31 +164,20 @@ class FolderAdapter:
 
     def read_chunk(self, location: Location, expected: ContentHash) -> bytes | None:
         """Read a chunk that should lie there, or None if it does not. Blocks; any thread."""
-        try:
-            if location.blob is not None:
-                descriptor = self._open_blob(location.blob)
-            else:
-                check_path(location.path)
-                if self._scanner.databases.is_live(location.path):
-                    return None
-                descriptor = self._root.open(location.path, os.O_RDONLY | os.O_NONBLOCK)
-        except (OSError, UnsafePath):
-            return None
-        try:
-            data = os.pread(descriptor, location.length, location.offset)
-        except (OSError, OverflowError):
-            return None
-        finally:
-            os.close(descriptor)
-        if len(data) != location.length or ContentHash.of(data) != expected:
-            return None
-        return data
+        if location.blob is None:
+            return _chunk_in(partial(self._open_file, location.path), location, expected)
+        # What is being put together has holes, and hides nothing that is whole.
+        for open_blob in (self._bases.open, self._incoming.open):
+            data = _chunk_in(partial(open_blob, location.blob), location, expected)
+            if data is not None:
+                return data
+        return None
 
-    def _open_blob(self, blob: ContentHash) -> int:
-        try:
-            return self._incoming.open(blob)
-        except FileNotFoundError:
-            return self._bases.open(blob)
+    def _open_file(self, path: str) -> int:
+        check_path(path)
+        if self._scanner.databases.is_live(path):
+            raise FileNotFoundError
+        return self._root.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
     @property
     def queued_bytes(self) -> int:
@@ -283,3 +273,18 @@ class FolderAdapter:
         self._count(-len(data))
         indexes = [index]
         self._listener.chunks_stored(blob, indexes if stored else [], [] if stored else indexes)
+
+
+def _chunk_in(opened: Callable[[], int], location: Location, expected: ContentHash) -> bytes | None:
+    """The chunk, if the file can be opened and has it there."""
+    try:
+        descriptor = opened()
+    except (OSError, UnsafePath):
+        return None
+    try:
+        data = os.pread(descriptor, location.length, location.offset)
+    except (OSError, OverflowError):
+        return None
+    finally:
+        os.close(descriptor)
+    return data if len(data) == location.length and ContentHash.of(data) == expected else None

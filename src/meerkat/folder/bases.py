@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from meerkat.core.files import KeepBase, KeepResult, Outcome
@@ -51,6 +52,8 @@ class Bases:
         try:
             if self._has(job.blob):
                 outcome, detail = Outcome.DONE, ""
+                with suppress(FileNotFoundError):  # it was put together once more for nothing
+                    self._incoming.discard(job.blob)
             elif job.data is not None:
                 outcome, detail = self._keep_bytes(job.blob, job.data)
             else:
