@@ -14,8 +14,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from meerkat.core.chunks import chunk_stream
-from meerkat.core.local import pack_chunks
+from meerkat.core.chunks import chunk_stream, pack_chunks
 from meerkat.core.rows import (
     ApplyRows,
     AttachDatabase,

@@ -22,9 +22,9 @@ from meerkat.core.actions import (
     SetEol,
     SetExecutable,
 )
+from meerkat.core.chunks import pack_chunks
 from meerkat.core.edits import Edit
 from meerkat.core.ids import ContentHash
-from meerkat.core.local import pack_chunks
 from meerkat.core.operation import decode_operation
 from meerkat.core.tree import File, Version, version_id
 from tests.core.replicas import Party, exchange, make_pool, make_reader

@@ -19,7 +19,7 @@ from meerkat.core.actions import (
     encode_actions,
 )
 from meerkat.core.ids import ContentHash
-from meerkat.core.row_feed import MAX_BYTES, MAX_COUNT, RowFeed, logged
+from meerkat.core.row_feed import MAX_BYTES, MAX_COUNT, RowFeed
 from meerkat.core.tree import file_id, version_id
 from tests.core.replicas import Party, exchange, make_pool
 
@@ -39,7 +39,7 @@ def birth(party: Party, kind: str = "rows") -> tuple[bytes, bytes]:
 
 def feed_of(party: Party, version: bytes) -> RowFeed:
     replica = party.replica
-    return RowFeed(party.store, replica.log, replica.bodies, version)
+    return RowFeed(replica.row_log, replica.log, replica.bodies, version)
 
 
 def datas(feed: RowFeed) -> list[bytes]:
@@ -160,7 +160,7 @@ def test_changes_of_what_is_no_database_have_no_effect(kind: str):
     alice.write(ChangeRows(file, other, True, b"1"), ChangeRows(other, version, True, b"1"))
     alice.write(SetLive(other, False), EditText(file, version if kind == "rows" else other, b"x"))
 
-    assert list(logged(alice.store, version)) == []
+    assert list(alice.replica.row_log.of(version)) == []
     assert alice.records() == before
 
 

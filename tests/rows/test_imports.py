@@ -8,7 +8,7 @@ import apsw
 import pytest
 from blake3 import blake3
 
-from meerkat.core.local import unpack_chunks
+from meerkat.core.chunks import unpack_chunks
 from meerkat.rows.file import FileBusy, FileGone
 from meerkat.rows.imports import RefusedError, import_base, refuse_reason
 from tests.rows.pool import content

@@ -17,6 +17,7 @@ from meerkat.core.events import DatabaseRequested
 from meerkat.testing.engine_rows import EngineRows
 from meerkat.testing.memory_rows import RowsSimulator
 from meerkat.testing.simulator import SimulatedPeer
+from tests.simulation.bad_days import Diary
 
 __all__ = ["Programs", "aside_marks", "dump", "faults_of", "marks"]
 
@@ -111,15 +112,11 @@ def aside_marks(simulator: RowsSimulator, one: SimulatedPeer) -> set[str]:
     return {value for value in values if isinstance(value, str)}
 
 
-class Programs:
+class Programs(Diary[RowsSimulator]):
     """Whoever writes databases at the peers of a simulation."""
 
     def __init__(self, simulator: RowsSimulator, rng: Random) -> None:
-        self.simulator, self.rng = simulator, rng
-        self.written: set[str] = set()
-        self.removed: set[str] = set()
-        self.diary: list[str] = []
-        self._count = 0
+        super().__init__(simulator, rng)
         self._statements: list[tuple[int, Callable[[apsw.Connection], str]]] = [
             (4, self._item),
             (4, self._child),
@@ -132,13 +129,6 @@ class Programs:
             (1, self._update_key),
             (2, self._delete),
         ]
-
-    def note(self, one: SimulatedPeer, words: str) -> None:
-        self.diary.append(f"{self.simulator.now:9.3f} {one.name}: {words}")
-
-    def mark(self) -> str:
-        self._count += 1
-        return f"mark{self._count}"
 
     def marks_at(self, one: SimulatedPeer) -> set[str]:
         """What this peer's files hold."""

@@ -12,30 +12,18 @@ import pytest
 
 from meerkat.core.events import DatabaseRequested
 from meerkat.core.files import Kind
-from meerkat.testing.faults import Faults
 from meerkat.testing.memory_rows import MAGIC, RowsSimulator
 from meerkat.testing.simulator import SimulatedPeer
 from tests.core.plain_rows import PlainRows, read_rows, write_rows
-from tests.simulation.invariants import check_equal, check_quiet, check_restart
+from tests.simulation.bad_days import NAMES, Diary, random_faults, settle, share_databases
+from tests.simulation.invariants import check_quiet, check_restart
 
-SETTLE_LIMIT = 90.0  # virtual s
 ROUNDS = 2  # runs for each --seeds
-NAMES = ("alice", "bob", "carol", "dave")
 PLACES = ("x.db", "y.db", "d/x.db", "d/e/z.db", "z")
 
 
-class Owners:
+class Owners(Diary[RowsSimulator]):
     """People with databases. A mark is a key that is written once."""
-
-    def __init__(self, simulator: RowsSimulator, rng: Random) -> None:
-        self.simulator, self.rng = simulator, rng
-        self.written: set[str] = set()
-        self.removed: set[str] = set()
-        self.diary: list[str] = []
-        self._count = 0
-
-    def note(self, one: SimulatedPeer, words: str) -> None:
-        self.diary.append(f"{self.simulator.now:9.3f} {one.name}: {words}")
 
     def marks(self, one: SimulatedPeer) -> set[str]:
         """All in databases, and in files that were some."""
@@ -49,10 +37,6 @@ class Owners:
                 spare.write_bytes(data)
                 found |= read_rows(spare).keys()
         return found
-
-    def mark(self) -> str:
-        self._count += 1
-        return f"mark{self._count}"
 
     def act(self, one: SimulatedPeer) -> None:
         before = self.marks(one)
@@ -114,76 +98,28 @@ class Owners:
 
 def play(seed: int, root: Path) -> None:
     rng = Random(f"database places {seed}")
-    worst = rng.choice((0.0, 0.05, 0.3))
-    faults = Faults(
-        delay=rng.choice((0.001, 0.02, 0.3)),
-        breaks=rng.choice((0.0, 0.0, 0.02)),
-        loss=rng.random() * worst,
-        duplicate=rng.random() * worst,
-        reorder=rng.random() * worst,
-    )
-    simulator = RowsSimulator(seed, root, PlainRows, faults=faults)
+    simulator = RowsSimulator(seed, root, PlainRows, faults=random_faults(rng))
     owners = Owners(simulator, rng)
     owners.act(simulator.found(NAMES[0]))
     simulator.run(0.5)
-    for name in NAMES[1 : rng.randint(2, 4)]:
-        simulator.join(name, rng.choice([one for one in simulator.peers if one.peer]))
-        simulator.run(simulator.now + rng.choice((0.0, 0.3, 5.0)))
-    for _ in range(rng.randint(10, 50)):
-        _one_step(simulator, owners, rng)
+    share_databases(simulator, rng, owners.note, owners.act)
     check_all(simulator, owners)
 
 
-def _one_step(simulator: RowsSimulator, owners: Owners, rng: Random) -> None:
-    one = rng.choice(simulator.peers)
-    chance = rng.random()
-    if chance < 0.04:
-        owners.note(one, "CRASH")
-        simulator.crash(one)
-    elif chance < 0.08:
-        owners.note(one, "ROWS CRASH")
-        simulator.crash_rows(one)
-    elif chance < 0.14:
-        owners.note(one, "RESTART")
-        simulator.restart(one)
-    elif chance < 0.18:
-        owners.note(one, "PARTITION")
-        side = [peer for peer in simulator.peers if rng.random() < 0.5]
-        simulator.partition(side, [peer for peer in simulator.peers if peer not in side])
-    elif chance < 0.24:
-        owners.note(one, "MEND")
-        simulator.mend()
-    else:
-        owners.act(one)
-    simulator.run(simulator.now + rng.choice((0.0, 0.001, 0.01, 0.1, 1.0)))
-
-
 def check_all(simulator: RowsSimulator, owners: Owners) -> None:
-    simulator.heal()
-    for one in simulator.peers:
-        simulator.look(one)
-    took = simulator.settle(SETTLE_LIMIT)
-    story = "\n".join(owners.diary)
-    why = [
-        (one.name, one.peer.in_sync, one.peer.databases(), one.peer.status().problems)
-        for one in simulator.peers
-        if one.peer is not None
-    ]
-    assert took < SETTLE_LIMIT, f"no peace: {why}\n{story}"
-    check_equal(simulator, story)
+    settle(simulator, owners.story)
     first = simulator.peers[0]
     for one in simulator.peers:
         for path, at in simulator.folder(one).databases().items():
             other = simulator.folder(first).databases()[path]
-            assert read_rows(at) == read_rows(other), f"{one.name}: {path}\n{story}"
+            assert read_rows(at) == read_rows(other), f"{one.name}: {path}\n{owners.story}"
     kept = owners.marks(first)
     for one in simulator.peers:  # written at the very moment when a job removed the file
         for at in simulator.folder(one).replaced:
             kept |= read_rows(at).keys()
-    lost = owners.written - owners.removed - kept
-    assert not lost, f"lost {sorted(lost)}\n{story}"
-    check_quiet(simulator, story)
-    check_restart(simulator, story)
+    owners.check_kept(kept)
+    check_quiet(simulator, owners.story)
+    check_restart(simulator, owners.story)
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from meerkat.testing.faults import Faults
-from meerkat.testing.simulator import Simulator
+from meerkat.testing.simulator import SimulatedPeer, Simulator
+from tests.simulation.bad_days import Mishaps, is_spared, random_faults, tear
 from tests.simulation.invariants import check_all
 from tests.simulation.users import Users
 
@@ -42,15 +42,7 @@ NAMES = ("alice", "bob", "carol", "dave", "erin")
 def play(seed: int) -> Simulator:
     """One pool, its people and its bad days; returns it healed and checked."""
     rng = Random(f"users {seed}")
-    worst = rng.choice((0.0, 0.05, 0.3))
-    faults = Faults(
-        delay=rng.choice((0.001, 0.02, 0.3)),
-        breaks=rng.choice((0.0, 0.0, 0.02)),
-        loss=rng.random() * worst,
-        duplicate=rng.random() * worst,
-        reorder=rng.random() * worst,
-    )
-    simulator = Simulator(seed, faults=faults)
+    simulator = Simulator(seed, faults=random_faults(rng))
     users = Users(simulator, rng)
     first = simulator.found(NAMES[0])
     for _ in range(rng.randint(0, 4)):
@@ -59,34 +51,24 @@ def play(seed: int) -> Simulator:
     for name in NAMES[1 : rng.randint(2, 5)]:
         simulator.join(name, rng.choice([one for one in simulator.peers if one.peer is not None]))
         simulator.run(simulator.now + rng.choice((0.0, 0.3, 2.0)))
+    mishaps: Mishaps = {
+        "CRASH": (0.03, simulator.crash),
+        "RESTART": (0.05, simulator.restart),
+        "PARTITION": (0.03, lambda _: tear(simulator, rng)),
+        "HEAL": (0.03, lambda _: simulator.mend()),
+        "FULL, or not": (0.03, _fill),
+    }
     for _ in range(rng.randint(10, 60)):
-        _one_step(simulator, users, rng)
+        one = rng.choice(simulator.peers)
+        if is_spared(one, rng, mishaps, users.note):
+            users.act(one)
+        simulator.run(simulator.now + rng.choice((0.0, 0.001, 0.01, 0.05, 0.3, 1.5)))
     check_all(simulator, users)
     return simulator
 
 
-def _one_step(simulator: Simulator, users: Users, rng: Random) -> None:
-    one = rng.choice(simulator.peers)
-    chance = rng.random()
-    if chance < 0.03:
-        users.note(one, "CRASH")
-        simulator.crash(one)
-    elif chance < 0.08:
-        users.note(one, "RESTART")
-        simulator.restart(one)
-    elif chance < 0.11:
-        users.note(one, "PARTITION")
-        side = [peer for peer in simulator.peers if rng.random() < 0.5]
-        simulator.partition(side, [peer for peer in simulator.peers if peer not in side])
-    elif chance < 0.14:
-        users.note(one, "HEAL")
-        simulator.mend()
-    elif chance < 0.17:
-        one.folder.full = not one.folder.full
-        users.note(one, f"FULL {one.folder.full}")
-    else:
-        users.act(one)
-    simulator.run(simulator.now + rng.choice((0.0, 0.001, 0.01, 0.05, 0.3, 1.5)))
+def _fill(one: SimulatedPeer) -> None:
+    one.folder.full = not one.folder.full
 
 
 def play_noting(seed: int) -> None:

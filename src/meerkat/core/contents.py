@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .blobs import Blobs
+from .chunks import unpack_chunks
 from .databases import Databases
 from .files import Export, Kind
 from .ids import ContentHash
-from .local import unpack_chunks
 from .replica import Replica
 from .texts import file_bytes
 from .tree import File, Version

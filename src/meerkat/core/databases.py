@@ -17,7 +17,7 @@ import msgspec
 
 from .blobs import Blobs
 from .captures import Captures
-from .chunks import Chunk
+from .chunks import Chunk, unpack_chunks
 from .disk import STALE, Disk, DiskEntry
 from .effects import Answered, Effect, Perform, StartTimer, TellRows
 from .events import DatabaseRequested
@@ -25,12 +25,11 @@ from .files import Export, KeepBase, KeepResult, Kind, Outcome, Seen
 from .ids import ContentHash, VersionId
 from .imports import Imports
 from .live_database import Copy, LiveDatabase, Situation, Stand
-from .local import unpack_chunks
 from .operation import Operation
 from .packing import pack
 from .ports import Store, Table
 from .replica import Replica
-from .row_feed import RowFeed, logged
+from .row_feed import RowFeed
 from .rows import (
     DatabaseAttached,
     DatabaseDetached,
@@ -180,7 +179,7 @@ class Databases:
         stored = () if is_loaded else self._stored(version.id).have
         known = live.have if live is not None and is_loaded else dict(stored)
         seen = dict(version.touches)
-        for author, sequence in logged(self._store, version.id):
+        for author, sequence in self._replica.row_log.of(version.id):
             if bytes(author) != own and sequence > known.get(bytes(author), 0):
                 seen[bytes(author)] = min(seen.get(bytes(author), 0), sequence - 1)
         return tuple(sorted((author, last) for author, last in seen.items() if last > 0))
@@ -440,7 +439,7 @@ class Databases:
         live = self._lives.get(version.id)
         if live is None:
             replica = self._replica
-            feed = RowFeed(self._store, replica.log, replica.bodies, version.id)
+            feed = RowFeed(replica.row_log, replica.log, replica.bodies, version.id)
             live = LiveDatabase(file, version.id, ContentHash(version.digest), feed)
             record = self._stored(version.id)
             live.based, live.begun = bool(record.base), record.begun

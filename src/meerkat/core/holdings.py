@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from .blobs import Blobs
-from .chunks import Chunk
+from .chunks import Chunk, unpack_chunks
 from .disk import Disk
-from .local import unpack_chunks
 from .replica import Replica
 
 __all__ = ["index_placed"]

@@ -25,7 +25,7 @@ from .actions import (
     SetEol,
     SetExecutable,
 )
-from .chunks import pack_chunks, unpack_chunks
+from .chunks import pack_chunks
 from .diff import diff
 from .disk import STALE, Disk, DiskEntry, entry_of
 from .edits import Edit, transform
@@ -40,7 +40,7 @@ from .texts import file_bytes
 from .tree import File, Version, version_id
 from .vectors import Vector
 
-__all__ = ["LocalChanges", "pack_chunks", "unpack_chunks"]
+__all__ = ["LocalChanges"]
 
 PART_BYTES = 512 * 1024  # of a body in one action: an operation takes at most 1 MiB
 

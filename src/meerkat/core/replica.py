@@ -27,6 +27,7 @@ from .roster import Roster
 from .signing import SigningKey
 from .texts import Texts, TextsConfig
 from .tree import Tree, Version
+from .version_log import VersionLog
 from .view import View
 
 __all__ = ["TALK_KINDS", "Replica", "ReplicaConfig"]
@@ -67,6 +68,8 @@ class Replica:
         self.tree = Tree(store, roster.pool, self.view)
         self.bodies = Bodies(self.log)
         self.texts = Texts(store, self.log, self.bodies, config.texts)
+        self.row_log = VersionLog(store, Table.ROWS_LOG)
+        """What changed databases."""
         self.before_edit: BeforeEdit = lambda version: None
         self.on_rows: OnRows = lambda version, operation: None
         """Told of what others changed in a database."""
@@ -173,15 +176,9 @@ class Replica:
         if version is None or version.kind != "rows":
             return
         self.tree.apply(action, operation)
-        self._store.put(Table.ROWS_LOG, version.id + _place(operation), b"")
+        self.row_log.note(version.id, operation)
         if not own:
             self.on_rows(version, operation)
-
-
-def _place(operation: Operation) -> bytes:
-    """Where an operation stands among others: such keys sort as their operations are ordered."""
-    lamport, sequence = operation.lamport.to_bytes(8, "big"), operation.sequence.to_bytes(8, "big")
-    return lamport + operation.author + sequence
 
 
 def _size(action: Action) -> int:

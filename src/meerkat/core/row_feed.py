@@ -7,36 +7,28 @@ Lamport time, as the index has them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from .bodies import Bodies
 from .ids import AuthorId
 from .log import Log
 from .operation import Operation
-from .ports import Store, Table
 from .rows import RowsEntry
+from .version_log import VersionLog
 
-__all__ = ["RowFeed", "logged"]
+__all__ = ["RowFeed"]
 
 MAX_COUNT = 64  # entries handed over and not yet applied (guess: enough to keep a process busy)
 MAX_BYTES = 4 * 1024 * 1024  # ... and what they hold
 PAGE = 65_536  # places kept in memory; of more, the index is read again (about 10 MB)
 
-_ID_SIZE = 16  # of a version
-
-
-def logged(store: Store, version: bytes) -> Iterator[tuple[AuthorId, int]]:
-    """Everything that changed a database, (author, sequence) by Lamport time."""
-    for key, _ in store.scan(Table.ROWS_LOG, version):
-        yield AuthorId(key[_ID_SIZE + 8 : _ID_SIZE + 40]), int.from_bytes(key[-8:], "big")
-
 
 class RowFeed:
     """One database's entries on their way to the rows process."""
 
-    def __init__(self, store: Store, log: Log, bodies: Bodies, version: bytes) -> None:
-        self._store, self._log, self._bodies = store, log, bodies
+    def __init__(self, index: VersionLog, log: Log, bodies: Bodies, version: bytes) -> None:
+        self._index, self._log, self._bodies = index, log, bodies
         self._version = version
         self._queue: deque[tuple[AuthorId, int]] = deque()
         self._taken: dict[bytes, int] = {}  # of each author, the last that was queued
@@ -110,7 +102,7 @@ class RowFeed:
             self._out.popleft()
 
     def _fill(self) -> None:
-        found = (one for one in logged(self._store, self._version) if self._is_new(*one))
+        found = (one for one in self._index.of(self._version) if self._is_new(*one))
         page = list(islice(found, PAGE + 1))
         self._more = len(page) > PAGE
         for author, sequence in page[:PAGE]:

@@ -7,7 +7,7 @@ most of that work; loaded texts leave memory when idle.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -25,10 +25,10 @@ from .text import Text, client_id, import_client_id, import_update
 from .text_file import Eol, encode_file
 from .text_update import TextUpdateError
 from .tree import Version
+from .version_log import VersionLog
 
 __all__ = ["Texts", "TextsConfig", "file_bytes"]
 
-Key = tuple[int, AuthorId, int]
 OnChange = Callable[[bytes, Sequence[Edit], object], None]
 """Told of a version, what changed in its text, and who did it (as ``edit`` was told)."""
 
@@ -68,6 +68,7 @@ class Texts:
     def __init__(self, store: Store, log: Log, bodies: Bodies, config: TextsConfig) -> None:
         self._store = store
         self._log, self._bodies = log, bodies
+        self._edits = VersionLog(store, Table.TEXT_LOG)
         self._config = config
         self._loaded: OrderedDict[bytes, _Loaded] = OrderedDict()
         self._open: dict[bytes, Version] = {}
@@ -134,13 +135,7 @@ class Texts:
 
     def record(self, version: bytes, operation: Operation) -> None:
         """Note that an operation edits this text."""
-        key = (
-            version
-            + operation.lamport.to_bytes(8, "big")
-            + operation.author
-            + operation.sequence.to_bytes(8, "big")
-        )
-        self._store.put(Table.TEXT_LOG, key, b"")
+        self._edits.note(version, operation)
 
     def text_at(self, version: Version, at: bytes) -> str:
         """The text as it was when ``version.state()`` was ``at``, replayed from the log."""
@@ -149,7 +144,7 @@ class Texts:
             for author, sequence in msgspec.msgpack.decode(at, type=list[HeadEntry])
         }
         text = self._first(version)
-        for _, author, sequence in self._edits(version.id):
+        for author, sequence in self._edits.of(version.id):
             if sequence <= limit.get(bytes(author), 0):
                 self._replay(text, version.id, author, sequence)
         return text.text
@@ -203,17 +198,11 @@ class Texts:
                 text = None  # a damaged snapshot: the log has it all
         text = text or self._first(version)
         count = 0
-        for _, author, sequence in self._edits(version.id):
+        for author, sequence in self._edits.of(version.id):
             if sequence > known.get(bytes(author), 0):
                 self._replay(text, version.id, author, sequence)
                 count += 1
         return _Loaded(text, count)
-
-    def _edits(self, version: bytes) -> Iterator[Key]:
-        for key, _ in self._store.scan(Table.TEXT_LOG, version):
-            rest = key[len(version) :]
-            author = AuthorId(rest[8:40])
-            yield int.from_bytes(rest[:8], "big"), author, int.from_bytes(rest[40:], "big")
 
     def _replay(self, text: Text, version: bytes, author: AuthorId, sequence: int) -> None:
         for action in self._bodies.edits(version, author, sequence):

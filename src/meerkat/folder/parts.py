@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from meerkat.core.files import Signature
 
 from .moving import move_new
+from .reading import start_of
 from .signature import signature_of
-from .sqlite_files import HEADER_BYTES, SUFFIXES, database_of, is_companion_content, is_database
+from .sqlite_files import SUFFIXES, database_of, is_companion_content, is_database
 
 __all__ = ["Part", "is_database_at", "is_part", "move_parts", "parts_at", "parts_in_use"]
 
@@ -65,30 +66,16 @@ def parts_in_use(directory: int, name: str) -> list[Part]:
     return [
         part
         for part in parts_at(directory, name)
-        if is_companion_content(part.suffix, _start(directory, name + part.suffix))
+        if is_companion_content(part.suffix, start_of(directory, name + part.suffix))
     ]
 
 
 def is_database_at(directory: int, name: str) -> bool:
     """Whether a database stands there, by its first bytes."""
-    return is_database(_start(directory, name))
+    return is_database(start_of(directory, name))
 
 
 def is_part(directory: int, name: str) -> bool:
     """Whether a file belongs to a database that stands in the same folder."""
     owner = database_of(name)
     return owner is not None and is_database_at(directory, owner)
-
-
-def _start(directory: int, name: str) -> bytes:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        descriptor = os.open(name, flags, dir_fd=directory)
-    except OSError:
-        return b""
-    try:
-        return os.pread(descriptor, HEADER_BYTES, 0)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)

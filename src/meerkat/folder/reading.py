@@ -43,9 +43,11 @@ __all__ = [
     "read_path",
     "read_start",
     "refusal",
+    "start_of",
 ]
 
 NO_DIGEST = ContentHash(bytes(32))
+START_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 PROGRESS_BYTES = 32 * 1024 * 1024
 COPYING_SECONDS = 2.0  # a database that is too short and older than this is damaged; guess
 
@@ -200,8 +202,17 @@ def _recognise(descriptor: int, directory: int, name: str) -> Reading | None:
 
 def read_start(root: Root, path: str) -> bytes:
     """The first bytes of a file; none if it cannot be read."""
+    return _start(lambda: root.open(path, os.O_RDONLY | os.O_NONBLOCK))
+
+
+def start_of(directory: int, name: str) -> bytes:
+    """The same of a file in an open folder."""
+    return _start(lambda: os.open(name, START_FLAGS, dir_fd=directory))
+
+
+def _start(opened: Callable[[], int]) -> bytes:
     try:
-        descriptor = root.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = opened()
     except OSError:
         return b""
     try:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from .cells import is_raw
+from .cells import bound, is_raw
 from .changes import AUTO, BORN, LOOSE, ROWID, Gone, Put, PutRow
 from .desk import Desk
 from .existence import lives, with_newest
@@ -110,9 +110,7 @@ class Bulk:
 
         def write(part: Sequence[tuple[PutRow, Locator, bytes | None]]) -> None:
             olds = visible.get_many([at for _, at, _ in part])
-            self._connection.executemany(
-                sql, [(*given[2], *visible.bound(at)) for given, at, _ in part]
-            )
+            self._connection.executemany(sql, [(*given[2], *bound(at)) for given, at, _ in part])
             ledger.put_data(
                 visible.id, [(data, given[0]) for given, _, data in part if data is not None]
             )

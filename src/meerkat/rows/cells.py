@@ -13,9 +13,9 @@ import apsw
 
 from .schema import Table
 from .sqltext import quote
-from .values import Locator, RawText, Scalar
+from .values import Locator, RawText, Scalar, Value
 
-__all__ = ["Cells", "is_raw"]
+__all__ = ["Cells", "bound", "is_raw", "place"]
 
 Values = tuple[Scalar, ...]
 
@@ -41,7 +41,7 @@ class Cells:
 
     def get(self, at: Locator) -> Values | None:
         """The row at a locator, or None."""
-        key = _bound(at)
+        key = bound(at)
         select = f"SELECT {self._what} {self._raw(at)}" if is_raw(at) else self._select
         try:
             row: Any = self._connection.execute(select, key).fetchone()
@@ -53,45 +53,48 @@ class Cells:
         """As ``_from``, where the key holds TEXT that is not UTF-8."""
         key = at if isinstance(at, tuple) else (at,)
         pairs = zip(self.table.locator_columns, key, strict=True)
-        where = " AND ".join(f"{quote(name)} IS {_place(value)}" for name, value in pairs)
+        where = " AND ".join(f"{quote(name)} IS {place(value)}" for name, value in pairs)
         return f"FROM {quote(self.table.name)} WHERE {where}"
 
     def _get_carefully(self, source: str, key: Sequence[Any]) -> Values | None:
-        found: list[Scalar] = []
-        for name in self.names:
-            column = quote(name)
-            sql = f"SELECT typeof({column}), CAST({column} AS BLOB), {column} {source}"
-            cursor = self._connection.execute(
-                f"SELECT typeof({column}), CAST({column} AS BLOB) {source}", key
-            )
-            row: Any = cursor.fetchone()
-            if row is None:
-                return None
-            if row[0] == "text":
-                found.append(_text(row[1]))
-            else:
-                found.append(self._connection.execute(sql, key).fetchone()[2])  # type: ignore[index]
-        return tuple(found)
+        listed = ", ".join(_careful(quote(name)) for name in self.names)
+        row: Any = self._connection.execute(f"SELECT {listed} {source}", key).fetchone()
+        return None if row is None else _scalars(row)
 
     def find(self, columns: Sequence[str], values: Sequence[Scalar]) -> Locator | None:
         """Where a row stands that has just these values in these columns."""
         pairs = zip(columns, values, strict=True)
-        where = " AND ".join(f"{quote(name)} IS {_place(value)}" for name, value in pairs)
+        where = " AND ".join(f"{quote(name)} IS {place(value)}" for name, value in pairs)
         locator = ", ".join(map(quote, self.table.locator_columns))
         sql = f"SELECT {locator} FROM {quote(self.table.name)} WHERE {where} LIMIT 1"
-        row: Any = self._connection.execute(sql, _bound(tuple(values))).fetchone()
+        row: Any = self._connection.execute(sql, bound(values)).fetchone()
         if row is None:
             return None
         return row[0] if self.table.has_rowid else tuple(row)
 
     def some(self, count: int) -> list[Locator]:
         """Where the newest rows stand, at most ``count``."""
-        locator = ", ".join(map(quote, self.table.locator_columns))
         order = ", ".join(f"{quote(name)} DESC" for name in self.table.locator_columns)
-        found: Any = self._connection.execute(
-            f"SELECT {locator} FROM {quote(self.table.name)} ORDER BY {order} LIMIT ?", (count,)
-        ).fetchall()
-        return [row[0] if self.table.has_rowid else tuple(row) for row in found]
+        return list(self._places(f"ORDER BY {order} LIMIT ?", (count,)))
+
+    def places(self) -> Iterator[Locator]:
+        """Where all rows stand, in order."""
+        return self._places(f"ORDER BY {', '.join(map(quote, self.table.locator_columns))}")
+
+    def where(self, condition: str, given: Sequence[Any] = ()) -> list[Locator]:
+        """Where the rows stand of which something holds; the table is called ``c`` there."""
+        return list(self._places(f"WHERE {condition}", given))
+
+    def _places(self, rest: str, given: Sequence[Any] = ()) -> Iterator[Locator]:
+        names = [f"c.{quote(name)}" for name in self.table.locator_columns]
+        sql = f"FROM main.{quote(self.table.name)} AS c {rest}"
+        if self.table.has_rowid:
+            for (rowid,) in self._connection.execute(f"SELECT {names[0]} {sql}", given):
+                yield rowid
+            return
+        listed = ", ".join(map(_careful, names))
+        for row in self._connection.execute(f"SELECT {listed} {sql}", given):
+            yield _scalars(row)
 
     def delete(self, locators: Iterable[Locator]) -> None:
         """Remove rows, as far as they are there."""
@@ -100,9 +103,9 @@ class Cells:
     def _plain_places(self, locators: Iterable[Locator]) -> Iterator[Sequence[Any]]:
         for at in locators:
             if is_raw(at):
-                self._connection.execute(f"DELETE {self._raw(at)}", _bound(at))
+                self._connection.execute(f"DELETE {self._raw(at)}", bound(at))
             else:
-                yield _bound(at)
+                yield bound(at)
 
     def write(self, rows: Iterable[tuple[Locator, Values]], *, replace: bool) -> None:
         """Insert rows. ``replace``: in place of whatever stands there or clashes with them.
@@ -121,8 +124,8 @@ class Cells:
         for at, values in rows:
             given = (at, *values) if self._hidden else values
             if any(isinstance(value, RawText) for value in given):
-                places = ", ".join(map(_place, given))  # type: ignore[arg-type]
-                self._connection.execute(f"{start}{places})", _bound(given))  # type: ignore[arg-type]
+                places = ", ".join(map(place, given))
+                self._connection.execute(f"{start}{places})", bound(given))
             else:
                 yield given
 
@@ -132,18 +135,33 @@ def is_raw(at: Locator) -> bool:
     return isinstance(at, tuple) and any(isinstance(value, RawText) for value in at)
 
 
-def _place(value: Scalar) -> str:
+def place(value: Value | Locator) -> str:
+    """Where a value goes in a statement."""
     return "CAST(? AS TEXT)" if isinstance(value, RawText) else "?"
 
 
-def _bound(values: Locator | Values) -> tuple[Any, ...]:
-    if isinstance(values, int):
+def bound(values: Locator | Iterable[Any] | None) -> tuple[Any, ...]:
+    """What is bound there. A rowid is bound as it is, and so is the lack of a locator."""
+    if values is None or isinstance(values, int):
         return (values,)
-    return tuple(one.data if isinstance(one, RawText) else one for one in values)
+    return tuple(value.data if isinstance(value, RawText) else value for value in values)
 
 
-def _text(data: bytes) -> Scalar:
+def _careful(expression: str) -> str:
+    """Two columns for a value: its type and itself, text as bytes."""
+    as_bytes = f"CASE typeof({expression}) WHEN 'text' THEN CAST({expression} AS BLOB)"
+    return f"typeof({expression}), {as_bytes} ELSE {expression} END"
+
+
+def _scalars(row: Sequence[Any]) -> Values:
+    """The values of columns that were read carefully."""
+    return tuple(_scalar(*row[at : at + 2]) for at in range(0, len(row), 2))
+
+
+def _scalar(kind: str, value: Any) -> Scalar:
+    if kind != "text":
+        return value  # type: ignore[no-any-return]
     try:
-        return data.decode()
+        return bytes(value).decode()
     except UnicodeDecodeError:
-        return RawText(data)
+        return RawText(bytes(value))

@@ -7,17 +7,16 @@ made the change says what its program wrote). Rows that the new table does not t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import apsw
 
 from .cells import Cells
 from .schema import Column, Table
 from .sqltext import quote, tokens
-from .values import Locator, RawText, Scalar
+from .values import Locator, Scalar
 
-__all__ = ["Aside", "copy_rows", "filling", "readmit_rows", "scalar"]
+__all__ = ["Aside", "copy_rows", "filling", "readmit_rows"]
 
 Aside = Callable[[Table, Locator, tuple[Scalar, ...]], None]
 """Told of a row that is not carried: of which table (as it was), where, and its values."""
@@ -58,7 +57,7 @@ def copy_rows(
         return
     where = " AND ".join(f"{quote(name)} IS ?" for name in old.locator_columns)
     cells = Cells(connection, old)
-    for at in list(_locators(connection, old)):
+    for at in list(cells.places()):
         try:
             connection.execute(f"{select} WHERE {where}", at if isinstance(at, tuple) else (at,))
         except (apsw.ConstraintError, apsw.MismatchError):
@@ -88,8 +87,8 @@ def readmit_rows(
     connection.execute(
         f"INSERT INTO temp.meerkat_kept({kept}) SELECT {names} FROM {name} ORDER BY {at}"
     )
-    locators = list(_locators(connection, table))
     cells = Cells(connection, table)
+    locators = list(cells.places())
     lost: list[tuple[Locator, tuple[Scalar, ...]]] = []
     connection.execute("SAVEPOINT emptied")
     connection.execute(f"DELETE FROM {name}")
@@ -126,31 +125,6 @@ def _all(connection: apsw.Connection, sql: str, must: bool) -> bool:
         return False
     connection.execute("RELEASE copied")
     return True
-
-
-def _locators(connection: apsw.Connection, table: Table) -> Iterator[Locator]:
-    names = ", ".join(map(quote, table.locator_columns))
-    sql = f"FROM main.{quote(table.name)} ORDER BY {names}"
-    if table.has_rowid:
-        for (rowid,) in connection.execute(f"SELECT {names} {sql}"):
-            yield rowid
-        return
-    careful = ", ".join(
-        f"typeof({one}), CASE typeof({one}) WHEN 'text' THEN CAST({one} AS BLOB) ELSE {one} END"
-        for one in map(quote, table.locator_columns)
-    )
-    for row in connection.execute(f"SELECT {careful} {sql}"):
-        yield tuple(scalar(*row[place : place + 2]) for place in range(0, len(row), 2))
-
-
-def scalar(kind: str, value: Any) -> Scalar:
-    """A value by its type, where text is given as bytes."""
-    if kind != "text":
-        return value  # type: ignore[no-any-return]
-    try:
-        return bytes(value).decode()
-    except UnicodeDecodeError:
-        return RawText(bytes(value))
 
 
 def _pairs(old: Table, new: Table, columns: dict[str, str]) -> list[tuple[str, str]]:

@@ -6,7 +6,6 @@ would give rows of tables without a key other rowids.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import apsw
@@ -14,12 +13,11 @@ import apsw
 from .cells import Cells
 from .flush import WITH_SOURCE
 from .schema import Schema, Table
-from .sqltext import quote
-from .state import configure, sync_folder
+from .sqltext import quote, rebuild_of
+from .state import configure, discard_state, sync_file, sync_folder
 
 __all__ = ["export_state"]
 
-_PARTS = ("", "-wal", "-shm", "-journal")
 _NUMBERS = ("user_version", "application_id")
 _SETTINGS = ("page_size", "encoding", "auto_vacuum")
 
@@ -32,8 +30,7 @@ def export_state(state_path: Path, state: apsw.Connection, schema: Schema, targe
     Raises:
         apsw.Error, OSError: if it cannot be written.
     """
-    for part in _PARTS:
-        Path(f"{target}{part}").unlink(missing_ok=True)
+    discard_state(target)
     new = apsw.Connection(str(target))
     try:
         configure(new)
@@ -51,11 +48,7 @@ def export_state(state_path: Path, state: apsw.Connection, schema: Schema, targe
         new.pragma("journal_mode", "DELETE")
     finally:
         new.close()
-    descriptor = os.open(target, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_file(target)
     sync_folder(target.parent)
 
 
@@ -73,15 +66,12 @@ def _fill(new: apsw.Connection, state: apsw.Connection, schema: Schema) -> None:
         new.execute(table.sql)
         if table.replicated:
             rows = Cells(state, table)
-            name = quote(table.locator_columns[0])
-            listed = state.execute(f"SELECT {name} FROM main.{quote(table.name)}").fetchall()
-            places = [at for (at,) in listed if isinstance(at, int)]
-            found_rows = ((at, rows.get(at)) for at in places)
+            found_rows = ((at, rows.get(at)) for at in list(rows.places()))
             Cells(new, table).write(
                 ((at, values) for at, values in found_rows if values is not None), replace=False
             )
         elif table.module in WITH_SOURCE and table.source:
-            new.execute(f"INSERT INTO {quote(table.name)}({quote(table.name)}) VALUES ('rebuild')")
+            new.execute(rebuild_of(table.name))
     for (one, _), found in schema.objects.items():
         if one == "trigger":
             new.execute(found.sql)

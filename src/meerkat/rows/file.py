@@ -18,7 +18,7 @@ from pathlib import Path
 import apsw
 
 from .signature import Signature, signature_of
-from .state import configure
+from .state import connect
 
 __all__ = [
     "File",
@@ -269,43 +269,46 @@ class File:
 
     def _open(self) -> apsw.Connection:
         with translated():
-            connection = apsw.Connection(str(self.path), flags=_FLAGS, vfs=self._vfs)
-            try:
-                connection.set_busy_timeout(0)
-                configure(connection)
-                connection.pragma("synchronous", "FULL")
-                connection.pragma("cell_size_check", "ON")
-                connection.pragma("cache_size", -_CACHE_KIB)
-            except apsw.Error:
-                connection.close()
-                raise
-        return connection
+            return connect(
+                self.path,
+                _FLAGS,
+                self._vfs,
+                busy_timeout=0,
+                synchronous="FULL",
+                cell_size_check="ON",
+                cache_size=-_CACHE_KIB,
+            )
 
     @contextmanager
     def reading(self, begin: Callable[[apsw.Connection], None]) -> Iterator[apsw.Connection]:
         """A short read transaction, begun by ``begin`` and ended in any case."""
-        connection = self.ready()
-        with translated():
-            try:
-                begin(connection)
-                yield connection
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        with _undone(self.ready(), begin) as connection:
+            yield connection
         self._wal_inode = _inode(f"{self.path}-wal")
 
     @contextmanager
     def writing(self, begin: Callable[[apsw.Connection], None]) -> Iterator[apsw.Connection]:
         """A write transaction, begun by ``begin``; it is undone unless the body commits it."""
         connection = self.ready()
-        with translated():
-            try:
-                begin(connection)
+        try:
+            with _undone(connection, begin):
                 yield connection
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                self._was_ours()
+        finally:
+            self._was_ours()
+
+
+@contextmanager
+def _undone(
+    connection: apsw.Connection, begin: Callable[[apsw.Connection], None]
+) -> Iterator[apsw.Connection]:
+    """A transaction that is taken back unless the body ends it."""
+    with translated():
+        try:
+            begin(connection)
+            yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
 
 def _extended(error: apsw.Error) -> int:

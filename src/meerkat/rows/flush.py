@@ -15,7 +15,7 @@ import apsw
 from .cells import Cells
 from .notebook import Notebook, many
 from .schema import Schema, Table
-from .sqltext import quote
+from .sqltext import quote, rebuild_of
 from .values import Locator, Scalar, same
 
 __all__ = ["WITH_SOURCE", "Flush", "Flushed", "indexes_of"]
@@ -92,7 +92,7 @@ class Flush:
         name = quote(index.name)
         if any(column not in here for column in names):  # generated ones
             if not gone:
-                self._file.execute(f"INSERT INTO {name}({name}) VALUES ('rebuild')")
+                self._file.execute(rebuild_of(index.name))
             return
         places = [here.index(column) for column in names]
         rowid = "rowid" if index.module == "fts5" else "docid"

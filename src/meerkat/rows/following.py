@@ -82,6 +82,8 @@ class Following:
         self._recording: Recording | None = None  # begun before the next capture
         self._joined = False  # the next capture looks at everything
         self._in_file: Schema | None = None  # the file's schema when it was captured last
+        roots = self.ledger.get(_ROOTS)
+        self._roots = msgspec.msgpack.decode(roots, type=dict[str, int]) if roots else {}
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[None]:
@@ -238,7 +240,7 @@ class Following:
         if look.everything:
             check(file)
         schema = known.schema
-        if look.schema_changed or self.behind or self.ledger.get(_ROOTS) is None:
+        if look.schema_changed or self.behind or not self._roots:
             schema = self._schema_of(file, look.schema)
         self._in_file = schema
         if look.nothing and schema == known.schema and not self._joined:
@@ -285,23 +287,18 @@ class Following:
         return schema
 
     def _remember_roots(self, schema: Schema) -> None:
-        if not any(table.root for table in schema.tables.values()):
-            return  # it is known by name only
-        roots = msgspec.msgpack.encode({one.name: one.root for one in schema.tables.values()})
-        if self.ledger.get(_ROOTS) != roots:
-            self.ledger.set(_ROOTS, roots)
+        roots = {one.name: one.root for one in schema.tables.values()}
+        if any(roots.values()) and roots != self._roots:  # else it is known by name only
+            self._roots = roots
+            self.ledger.set(_ROOTS, msgspec.msgpack.encode(roots))
 
     def _as_it_stood(self, schema: Schema) -> Schema:
         """With the root pages that tables had in the file: a renamed table keeps its own."""
-        data = self.ledger.get(_ROOTS)
-        roots = msgspec.msgpack.decode(data, type=dict[str, int]) if data else {}
-        return replace(
-            schema,
-            tables={
-                name: replace(table, root=roots.get(name, 0))
-                for name, table in schema.tables.items()
-            },
-        )
+        tables = {
+            name: replace(table, root=self._roots.get(name, 0))
+            for name, table in schema.tables.items()
+        }
+        return replace(schema, tables=tables)
 
     def _take_schema(
         self, recording: Recording, known: Target, schema: Schema, file: apsw.Connection

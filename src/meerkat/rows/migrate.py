@@ -17,7 +17,7 @@ import apsw
 from .copying import Aside, copy_rows, readmit_rows
 from .materialise import open_scratch
 from .schema import Schema, SchemaObject, Table, Unique, read_schema
-from .sqltext import declarations, fold, quote, tokens
+from .sqltext import declarations, fold, quote, rebuild_of, tokens
 from .targets import Names, Target
 
 __all__ = ["migrate"]
@@ -195,7 +195,7 @@ class _Migration:
                 continue
             self._run("SAVEPOINT refilled")
             try:
-                self._run(f"INSERT INTO {quote(name)}({quote(name)}) VALUES ('rebuild')")
+                self._run(rebuild_of(name))
             except apsw.Error:  # that table is not as it says
                 self._run("ROLLBACK TO refilled")
             self._run("RELEASE refilled")

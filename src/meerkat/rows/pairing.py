@@ -9,14 +9,14 @@ about row ids or operations.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from .compare import RowDelta
 from .schema import Table
 from .values import Locator, Scalar, pack_values, same
 
-__all__ = ["Pairing", "RowBorn", "RowChanged", "RowDied", "changed_columns", "key_of"]
+__all__ = ["Pairing", "RowBorn", "RowChanged", "RowDied", "changed_columns"]
 
 PAIRED_COUNT = 10_000  # rows gone and rows come that are held to be paired by content (guess)
 
@@ -48,15 +48,6 @@ class RowDied:
 
     at: Locator
     old: Values
-
-
-def key_of(table: Table, values: Sequence[Scalar]) -> tuple[Scalar, ...] | None:
-    """A row's natural key, or None if it has none: no such key in the table, or NULL in it."""
-    if not table.key:
-        return None
-    columns = [column.name for column in table.columns]
-    key = tuple(values[columns.index(name)] for name in table.key)
-    return None if None in key else key
 
 
 def changed_columns(old: Values, new: Values) -> list[int]:
@@ -100,7 +91,7 @@ class Pairing:
                 self._leave(RowDied(old_at, old))
                 self._come.append(RowBorn(new_at, new, over=True))
             elif self._is_same(old, new):
-                if self._key_of(old) != self._key_of(new):
+                if self.key_of(old) != self.key_of(new):
                     self._spent.add(old_at)
                 yield RowChanged(old_at, old, new_at, new)
             else:
@@ -119,12 +110,12 @@ class Pairing:
         return not self._others or any(same(old[one], new[one]) for one in self._others)
 
     def _leave(self, died: RowDied) -> None:
-        key = self._key_of(died.old)
+        key = self.key_of(died.old)
         name = pack_values(key) if key is not None else b"@" + _packed(died.at)
         self._gone[name] = died
 
     def _enter(self, born: RowBorn) -> Iterator[RowChanged | RowBorn]:
-        key = self._key_of(born.new)
+        key = self.key_of(born.new)
         if key is not None:
             died = self._gone.pop(pack_values(key), None)
             if died is not None:
@@ -175,7 +166,8 @@ class Pairing:
                 left.append(born)
         self._come = left
 
-    def _key_of(self, values: Values) -> tuple[Scalar, ...] | None:
+    def key_of(self, values: Values) -> tuple[Scalar, ...] | None:
+        """A row's natural key, or None if it has none: no such key in the table, or NULL in it."""
         if not self._key:
             return None
         key = tuple(values[one] for one in self._key)

@@ -7,7 +7,7 @@ file is no fault of merging.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apsw
@@ -34,16 +34,17 @@ class Pointing:
         self._promise = promise
         self._stand: dict[tuple[str, tuple[str, ...], tuple[Scalar, ...]], bool] = {}
         self._parents: dict[tuple[str, int], bytes | None] = {}
+        self._keys: dict[str, list[tuple[ForeignKey, list[int]]]] = {}
 
     def dangles(self, table: Table, values: Sequence[Scalar]) -> bool:
         """Whether a declared foreign key of a row points nowhere in the program's file."""
         if not table.foreign_keys:
             return False
-        names = [column.name for column in table.columns]
-        for key in table.foreign_keys:
-            if any(name not in names for name in key.columns):
-                continue  # of a generated column
-            wanted = tuple(values[names.index(name)] for name in key.columns)
+        keys = self._keys.get(table.name)
+        if keys is None:
+            keys = self._keys[table.name] = list(_keys_of(table))
+        for key, places in keys:
+            wanted = tuple(values[place] for place in places)
             if None not in wanted and not self._is_there(key, wanted):
                 return True
         return False
@@ -81,6 +82,14 @@ class Pointing:
                 self._stand.clear()
             found = self._stand[known] = _stands(self._file, key, wanted)
         return found
+
+
+def _keys_of(table: Table) -> Iterator[tuple[ForeignKey, list[int]]]:
+    """The foreign keys of a table, with where their columns are; not those of generated ones."""
+    names = [column.name for column in table.columns]
+    for key in table.foreign_keys:
+        if all(name in names for name in key.columns):
+            yield key, [names.index(name) for name in key.columns]
 
 
 def _stands(connection: apsw.Connection, key: ForeignKey, wanted: Sequence[Scalar]) -> bool:

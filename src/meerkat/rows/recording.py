@@ -8,7 +8,7 @@ judged here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import apsw
@@ -22,11 +22,10 @@ from .composing import Composing
 from .desk import Desk
 from .existence import is_loose, with_newest
 from .ledger import DEAD, VISIBLE, Row
-from .pairing import Pairing, RowBorn, RowChanged, RowDied, changed_columns, key_of
+from .pairing import Pairing, RowBorn, RowChanged, RowDied, changed_columns
 from .pointing import Pointing
 from .references import children_of
 from .schema import Table
-from .sqltext import quote
 from .values import Locator, Ref, Scalar, Value, base_id
 from .visible import Visible
 
@@ -45,10 +44,12 @@ class _Table:
 
     table: Table
     visible: Visible
+    pairing: Pairing
+    pointed: frozenset[int]  # positions of columns by which other tables point here
     highest: int  # the last id that SQLite gave, or counts from
     touched: list[Locator] = field(default_factory=list)  # to be copied from the file
     left: list[Locator] = field(default_factory=list)  # where nobody stands any more, or another
-    born: list[tuple[bytes, int, RowBorn]] = field(default_factory=list)
+    born: list[RowBorn] = field(default_factory=list)  # to be named and kept
     gone: list[bytes] = field(default_factory=list)
     waiting: list[RowChanged | RowDied] = field(default_factory=list)  # to be taken in
     evicted: dict[Locator, Row | None] = field(default_factory=dict)  # until their turn comes
@@ -76,7 +77,7 @@ class Recording:
         transaction, and the rows that follow from it are to be settled afterwards.
         """
         self._file, self._desk = file, desk
-        self._ledger, self._state = desk.ledger, desk.ledger.connection
+        self._ledger = desk.ledger
         self._seen = tuple(sorted(desk.ledger.have.items()))
         self._number = desk.ledger.number + 1
         self._op: int | None = None
@@ -104,7 +105,6 @@ class Recording:
         visible = self._desk.visible(table_id) if table_id is not None else None
         if visible is None:
             return
-        one = _Table(table, visible, highest_id(self._state, table))
         here = visible.cells
 
         def standing(key: tuple[Scalar, ...]) -> tuple[Locator, Values] | None:
@@ -112,15 +112,24 @@ class Recording:
             values = here.get(at) if at is not None else None
             return None if at is None or values is None else (at, values)
 
-        for what in Pairing(table, standing).pairs(deltas):
+        links = self._desk.referred.get(visible.id, ())
+        keys = {name for link in links for name in link.parent_columns}
+        pointed = (index for index, column in enumerate(table.columns) if column.name in keys)
+        pairing = Pairing(table, standing)
+        one = _Table(table, visible, pairing, frozenset(pointed), _highest_id(visible))
+        for what in pairing.pairs(deltas):
             match what:
                 case RowBorn():
-                    self._take(one)  # what bears a key now is known before the key is given again
-                    self._name(one, what)
+                    one.born.append(what)
+                    one.touched.append(what.at)
+                    if len(one.born) >= CHUNK_ROWS:
+                        self._keep_born(one)
                 case RowChanged() if what.old_at != what.new_at:
                     self._take(one)
                     self._moved(one, what)
                 case _:
+                    if isinstance(what, RowDied):  # all that were born came before
+                        self._keep_born(one)
                     one.waiting.append(what)
                     if len(one.waiting) >= CHUNK_ROWS:
                         self._take(one)
@@ -155,8 +164,7 @@ class Recording:
         rows: list[Row] = []
         for what, at in zip(waiting, places, strict=True):
             row = one.evicted.pop(at) if at in one.evicted else known.get(at)
-            if row is None:
-                row = Row(one.id, self._desk.base_key(one.visible, at, what.old), VISIBLE, at)
+            row = row or self._base_row(one, at, what.old)
             if isinstance(what, RowDied):
                 self._died(one, row, what, losers.get(row.id))
             else:
@@ -168,10 +176,12 @@ class Recording:
         self._ledger.put_all(one.id, rows)
 
     def _moved(self, one: _Table, what: RowChanged) -> None:
-        row = self._row_at(one, what.old_at, what.old)
+        at = what.old_at
+        row = one.evicted.pop(at) if at in one.evicted else self._ledger.at(one.id, at)
+        row = row or self._base_row(one, at, what.old)
         one.touched.append(what.new_at)
-        one.left.append(what.old_at)
-        self._leave(one, row, what.old_at)
+        one.left.append(at)
+        self._leave(one, row, at)
         self._make_room(one, what.new_at)
         row.locator = what.new_at
         self._desk.parents.add(row.id)  # whoever refers to it follows
@@ -183,10 +193,7 @@ class Recording:
 
     def _note_lost(self, one: _Table, old: Values, written: Sequence[int]) -> None:
         """Rows may point to what this one was, if what they point by was written."""
-        keys = {
-            name for link in self._desk.referred.get(one.id, ()) for name in link.parent_columns
-        }
-        if keys and any(one.table.columns[index].name in keys for index in written):
+        if not one.pointed.isdisjoint(written):
             self._desk.note_lost(one.visible, old)
 
     def _write(self, one: _Table, row: Row, written: Sequence[int], new: Values) -> None:
@@ -233,51 +240,22 @@ class Recording:
             self._desk.claims.setdefault(one.id, set()).add(found.id)
             self._ledger.left.setdefault(one.id, set()).add(at)
 
-    def _row_at(self, one: _Table, at: Locator, old: Values) -> Row:
-        found = one.evicted.pop(at) if at in one.evicted else self._ledger.at(one.id, at)
-        if found is not None:
-            return found
+    def _base_row(self, one: _Table, at: Locator, old: Values) -> Row:
+        """The record of a row that has none yet."""
         return Row(one.id, self._desk.base_key(one.visible, at, old), VISIBLE, at)
 
     # -- new rows ------------------------------------------------------------------------------
 
-    def _name(self, one: _Table, what: RowBorn) -> None:
-        key = key_of(one.table, what.new)
-        flags = BORN
-        promised = self._promised.get((one.id, what.at))
-        if promised is not None:
-            row_id, flags = promised, BORN | AUTO
-        elif key is not None:
-            row_id = self._known_id(one, key)
-        elif not one.table.key and not given_id(one.table, what.at, one.highest):
-            row_id = self._known_id(one, (what.at,) if isinstance(what.at, int) else what.at)
-        else:
-            row_id, flags = self._new_id(), BORN | AUTO
-        if isinstance(what.at, int) and flags & AUTO:
-            one.highest = max(one.highest, what.at)
-        if one.id in self._desk.referred:  # by one that is kept before it, perhaps
-            self._promised[one.id, what.at] = row_id
-        one.born.append((row_id, flags, what))
-        one.touched.append(what.at)
-        if len(one.born) >= CHUNK_ROWS:
-            self._keep_born(one)
-
-    def _known_id(self, one: _Table, key: tuple[Scalar, ...]) -> bytes:
-        """The id of a row known by its key, unless a row that was born under it has another now."""
-        row_id, number = base_id(key), 0
-        while True:
-            known = self._ledger.row(one.id, row_id)
-            if known is None or known.state != VISIBLE:
-                return row_id
-            number += 1
-            row_id = base_id((*key, number))
-
     def _keep_born(self, one: _Table) -> None:
         """Write new rows to ledger and statements, many at once where nothing is in the way."""
-        born, one.born = one.born, []
-        if not born:
+        rows, one.born = one.born, []
+        if not rows:
             return
-        new = self._new_ones(one, born)
+        self._take(one)  # what bears a key now is known before the key is given again
+        born, known = self._named(one, rows)
+        if one.id in self._desk.referred:  # by one that is kept before it, perhaps
+            self._promised.update(((one.id, what.at), row_id) for row_id, _, what in born)
+        new = self._new_ones(one, born, known)
         columns = (*one.columns, ROWID) if one.visible.hidden else one.columns
         plain: list[tuple[bytes, Locator]] = []
         for row_id, flags, what in born:
@@ -297,14 +275,55 @@ class Recording:
             else:
                 plain.append((row_id, what.at))
         auto = [pair for pair in plain if pair[0][:1] == b"a"]
-        known = [pair for pair in plain if pair[0][:1] != b"a"]
-        for flag, pairs in ((AUTO, auto), (0, known)):
+        keyed = [pair for pair in plain if pair[0][:1] != b"a"]
+        for flag, pairs in ((AUTO, auto), (0, keyed)):
             if pairs:
                 self._ledger.put_born(one.id, self.op, self._shape(one), flag, pairs)
         for _, _, what in born:
             self._promised.pop((one.id, what.at), None)
 
-    def _new_ones(self, one: _Table, born: Sequence[tuple[bytes, int, RowBorn]]) -> set[bytes]:
+    def _named(
+        self, one: _Table, rows: Sequence[RowBorn]
+    ) -> tuple[list[tuple[bytes, int, RowBorn]], set[bytes]]:
+        """New rows with their ids and flags, and the ids that have a record."""
+        keys = [self._key(one, what) for what in rows]
+        known = self._ledger.rows_of(one.id, [base_id(key) for key in keys if key is not None])
+        born: list[tuple[bytes, int, RowBorn]] = []
+        for what, key in zip(rows, keys, strict=True):
+            if key is None:
+                promised = self._promised.get((one.id, what.at))
+                born.append((promised or self._new_id(), BORN | AUTO, what))
+                continue
+            row_id, number = base_id(key), 0
+            found = known.get(row_id)
+            while found is not None and found.state == VISIBLE:
+                # A row that was born under this key goes on under another one.
+                number += 1
+                row_id = base_id((*key, number))
+                found = self._ledger.row(one.id, row_id)
+                if found is not None:
+                    known[row_id] = found
+            born.append((row_id, BORN, what))
+        return born, set(known)
+
+    def _key(self, one: _Table, what: RowBorn) -> tuple[Scalar, ...] | None:
+        """By what a new row is known; None: by an id of ours, since SQLite gave it its own."""
+        if (one.id, what.at) not in self._promised:
+            key = one.pairing.key_of(what.new)
+            if key is not None:
+                return key
+            if not one.table.key and not given_id(one.table, what.at, one.highest):
+                return (what.at,) if isinstance(what.at, int) else what.at
+        if isinstance(what.at, int):
+            one.highest = max(one.highest, what.at)
+        return None
+
+    def _new_ones(
+        self,
+        one: _Table,
+        born: Sequence[tuple[bytes, int, RowBorn]],
+        known: Container[bytes],
+    ) -> set[bytes]:
         """The ids of those that nobody knows, and where nobody stands nor claims to."""
         places = [what.at for _, _, what in born if isinstance(what.at, int)]
         taken: set[Locator | None] = set()
@@ -315,8 +334,6 @@ class Recording:
             else:
                 claims = (self._ledger.claimant(one.id, at) for at in places)
                 taken = {row.locator for row in claims if row is not None}
-        keyed = [row_id for row_id, _, _ in born if row_id[:1] != b"a"]
-        known = self._ledger.rows_of(one.id, keyed) if keyed else {}
         return {row_id for row_id, _, what in born if what.at not in taken and row_id not in known}
 
     def _put_born(self, one: _Table, row: Row, what: RowBorn, *, loose: bool) -> None:
@@ -341,7 +358,7 @@ class Recording:
 
     def _promise(self, parent: Visible, at: int) -> bytes | None:
         """The id of a parent that will be born later in this recording; None: it keeps its key."""
-        if not given_id(parent.table, at, highest_id(self._state, parent.table)):
+        if not given_id(parent.table, at, _highest_id(parent)):
             return None
         found = self._promised.get((parent.id, at))
         if found is None:
@@ -407,14 +424,11 @@ def given_id(table: Table, at: Locator, highest: int) -> bool:
     return table.autoincrement or at <= highest + AUTO_GAP
 
 
-def highest_id(state: apsw.Connection, table: Table) -> int:
+def _highest_id(visible: Visible) -> int:
     """The highest id in a table with automatic ids; 0 in others."""
-    if table.rowid_column is None or table.module is not None:
+    if visible.rowid_column is None or visible.table.module is not None:
         return 0
-    column = quote(table.rowid_column)
-    found = state.execute(f"SELECT max({column}) FROM {quote(table.name)}").get
-    highest = found if isinstance(found, int) else 0
-    return max(highest, 0)
+    return max(visible.highest(), 0)
 
 
 def _rowid(at: Locator) -> Scalar:

@@ -16,7 +16,7 @@ from .cells import Cells
 from .flush import indexes_of
 from .notebook import Notebook, Todo
 from .schema import Schema, Table
-from .sqltext import quote
+from .sqltext import quote, rebuild_of
 from .values import Locator, Scalar, same
 
 __all__ = ["join_rows", "was_done"]
@@ -86,7 +86,7 @@ def join_rows(
             # back from the state's side as a conflict; nobody's row is overwritten silently.
             _insert(file, row.table, row.at, joined)
     for name in rebuilt:
-        file.execute(f"INSERT INTO {quote(name)}({quote(name)}) VALUES ('rebuild')")
+        file.execute(rebuild_of(name))
 
 
 def _clash(row: _Standing) -> bool:

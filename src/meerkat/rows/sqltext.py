@@ -24,6 +24,7 @@ __all__ = [
     "module_of",
     "nesting",
     "quote",
+    "rebuild_of",
     "table_options",
     "tokens",
     "under_name",
@@ -94,6 +95,11 @@ def fold(name: str) -> str:
 def quote(name: str) -> str:
     """An identifier for SQL, whatever it is."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def rebuild_of(name: str) -> str:
+    """SQL that builds a full-text index over another table anew."""
+    return f"INSERT INTO {quote(name)}({quote(name)}) VALUES ('rebuild')"
 
 
 def tokens(sql: str, most: int = MAX_TOKENS) -> list[Token]:

@@ -18,10 +18,12 @@ __all__ = [
     "BaseError",
     "begin_state",
     "configure",
+    "connect",
     "discard_state",
     "is_sound",
     "open_state",
     "place_state",
+    "sync_file",
     "sync_folder",
 ]
 
@@ -50,22 +52,38 @@ def configure(connection: apsw.Connection) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 1)
 
 
+def connect(
+    path: Path, flags: int, vfs: str | None = None, **pragmas: str | int
+) -> apsw.Connection:
+    """Open a database in which nothing runs (``configure``), with these pragmas set.
+
+    Raises:
+        apsw.Error: if it cannot be opened, or is not a database.
+    """
+    connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
+    try:
+        configure(connection)
+        for name, value in pragmas.items():
+            connection.pragma(name, value)
+    except apsw.Error:
+        connection.close()
+        raise
+    return connection
+
+
 def open_state(path: Path) -> apsw.Connection:
     """Open a state database that exists.
 
     Raises:
         apsw.Error: if it cannot be opened, or is not a database.
     """
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    try:
-        configure(connection)
-        connection.pragma("journal_mode", "WAL")
-        connection.pragma("synchronous", "FULL")
-        connection.pragma("cache_size", -_CACHE_KIB)
-    except apsw.Error:
-        connection.close()
-        raise
-    return connection
+    return connect(
+        path,
+        apsw.SQLITE_OPEN_READWRITE,
+        journal_mode="WAL",
+        synchronous="FULL",
+        cache_size=-_CACHE_KIB,
+    )
 
 
 def begin_state(base: Path, digest: bytes, path: Path) -> apsw.Connection:
@@ -94,12 +112,7 @@ def begin_state(base: Path, digest: bytes, path: Path) -> apsw.Connection:
         connection = open_state(path)
     except apsw.Error as error:
         raise BaseError("the copy that this database began with is not a database") from error
-    try:
-        answer = connection.execute("PRAGMA quick_check(1)").get
-    except apsw.Error as error:
-        connection.close()
-        raise BaseError("the copy that this database began with is damaged") from error
-    if answer != "ok":
+    if not is_sound(connection):
         connection.close()
         raise BaseError("the copy that this database began with is damaged")
     return connection
@@ -109,11 +122,7 @@ def place_state(connection: apsw.Connection, new: Path, path: Path) -> apsw.Conn
     """Close a state that was begun under the name ``new``, give it its own, and open it there."""
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     connection.close()
-    descriptor = os.open(new, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_file(new)
     for part in _PARTS[1:]:
         Path(f"{path}{part}").unlink(missing_ok=True)
     os.replace(new, path)
@@ -122,7 +131,7 @@ def place_state(connection: apsw.Connection, new: Path, path: Path) -> apsw.Conn
 
 
 def is_sound(connection: apsw.Connection) -> bool:
-    """Whether a state database is not damaged; takes as long as reading it."""
+    """Whether a database is not damaged; takes as long as reading it."""
     try:
         return bool(connection.execute("PRAGMA quick_check(1)").get == "ok")
     except apsw.Error:
@@ -130,14 +139,23 @@ def is_sound(connection: apsw.Connection) -> bool:
 
 
 def discard_state(path: Path) -> None:
-    """Remove a closed state database."""
+    """Remove a closed database of ours."""
     for part in _PARTS:
         Path(f"{path}{part}").unlink(missing_ok=True)
 
 
+def sync_file(path: Path) -> None:
+    """Make what a file holds durable."""
+    _sync(path, os.O_RDONLY)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -6,18 +6,18 @@ decided in ``constraints``.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import apsw
 
-from .cells import Cells
-from .copying import filling, scalar
+from .cells import Cells, bound, place
+from .copying import filling
 from .ledger import Ledger
 from .notebook import many
 from .schema import Table
 from .sqltext import quote
-from .values import Locator, RawText, Ref, Scalar, Value
+from .values import Locator, Ref, Scalar
 
 __all__ = ["Refused", "Visible"]
 
@@ -97,23 +97,11 @@ class Visible:
 
     def locators(self) -> list[Locator]:
         """Where all rows stand."""
-        return list(self.locators_where("1"))
+        return self.locators_where("1")
 
     def locators_where(self, condition: str, given: Sequence[Any] = ()) -> list[Locator]:
         """Where the rows stand of which something holds; the table is called ``c`` there."""
-        names = [f"c.{quote(name)}" for name in self.table.locator_columns]
-        sql = f"FROM {self.quoted} AS c WHERE {condition}"
-        if self.table.has_rowid:
-            return [at for (at,) in self._connection.execute(f"SELECT {names[0]} {sql}", given)]
-        careful = ",".join(
-            f"typeof({one}), CASE typeof({one}) WHEN 'text' THEN CAST({one} AS BLOB) ELSE {one} END"
-            for one in names
-        )
-        rows = self._connection.execute(f"SELECT {careful} {sql}", given)
-        return [
-            tuple(scalar(*row[place : place + 2]) for place in range(0, len(row), 2))
-            for row in rows
-        ]
+        return self.cells.where(condition, given)
 
     def long_keys(self, size: int) -> Iterator[tuple[Locator, Values]]:
         """The rows whose key may take more than ``size`` bytes when it is packed."""
@@ -129,10 +117,6 @@ class Visible:
         name = quote(self.table.locator_columns[0])
         found: Any = self._connection.execute(f"SELECT max({name}) FROM {self.quoted}").get
         return found if isinstance(found, int) else 0
-
-    def bound(self, at: Locator | None) -> tuple[Any, ...]:
-        """What is bound to ``where``."""
-        return bound(at) if isinstance(at, tuple) else (at,)
 
     # -- writing ----------------------------------------------------------------------------
 
@@ -235,13 +219,3 @@ class Visible:
             connection.preupdate_hook(None, id="meerkat")
             connection.execute("ROLLBACK TO meerkat_clash; RELEASE meerkat_clash")
         return gone
-
-
-def place(value: Value) -> str:
-    """Where a value goes in a statement."""
-    return "CAST(? AS TEXT)" if isinstance(value, RawText) else "?"
-
-
-def bound(values: Iterable[Any]) -> tuple[Any, ...]:
-    """What is bound there."""
-    return tuple(value.data if isinstance(value, RawText) else value for value in values)
