@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -35,6 +36,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 # there, unless they are told to.
 os.environ.setdefault("MEERKAT_DISCOVER", "0")
 
+# Some machines forbid Python to keep compiled code. The tests start hundreds of processes, and each
+# would compile all of meerkat first: half of the time until it is ready.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 _SBIN = os.pathsep.join(("/usr/local/sbin", "/usr/sbin", "/sbin"))  # mkfs and losetup live there
 
 
@@ -42,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--seeds",
         type=int,
-        default=25,
+        default=12,
         help="how many seeds each test that takes `simulation_seed` is run with",
     )
 

@@ -15,12 +15,12 @@ This file is the shop window: what is named here is promised, what is not may mo
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from meerkat.errors import MeerkatError
 
 if TYPE_CHECKING:
+    __version__: str
     from meerkat.api import (
         ChatLine,
         Echo,
@@ -49,16 +49,22 @@ __all__ = [
     "share",
 ]
 
-try:
-    __version__ = version("meerkat-p2p")
-except PackageNotFoundError:  # run from a checkout that was never installed
-    __version__ = "0"
-
 
 def __getattr__(name: str) -> Any:
-    """The API is loaded when it is used, so that commands start quickly."""
+    """What takes long to load is loaded when it is used, so that commands start quickly."""
+    if name == "__version__":
+        return _version()
     if name in __all__:
         from meerkat import api
 
         return getattr(api, name)
     raise AttributeError(f"module 'meerkat' has no attribute {name!r}")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("meerkat-p2p")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "0"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import click
 
+import meerkat
 from meerkat.errors import MeerkatError
 
 from .printing import Printing
@@ -59,18 +60,9 @@ class _Commands(click.Group):
         return command
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("meerkat-p2p")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(f"meerkat {_version()}")
+        click.echo(f"meerkat {meerkat.__version__}")
         ctx.exit()
 
 
