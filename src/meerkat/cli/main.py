@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import click
 
-import meerkat
 from meerkat.errors import MeerkatError
 
 from .printing import Printing
@@ -60,9 +59,18 @@ class _Commands(click.Group):
         return command
 
 
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("meerkat-p2p")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(f"meerkat {meerkat.__version__}")
+        click.echo(f"meerkat {_version()}")
         ctx.exit()
 
 
