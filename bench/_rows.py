@@ -18,6 +18,7 @@ from meerkat.core.rows import (
 )
 from meerkat.rows.database import Database
 from meerkat.rows.imports import import_base
+from meerkat.rows.tracker import Tracker
 
 VERSION = bytes(16)
 NAME = "x.db"
@@ -35,6 +36,12 @@ class Engine:
         state = folder / ".meerkat" / "rows" / VERSION.hex()
         self._export = state / "export.db"
         self.database = Database(folder, state, VERSION, on_report=self.reports.append)
+
+    @property
+    def tracker(self) -> Tracker:
+        """What looks at its file."""
+        assert self.database._following is not None
+        return self.database._following.tracker
 
     def begin(self) -> Path:
         """Import the file that stands there; its base."""

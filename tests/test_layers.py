@@ -88,6 +88,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sqlite3": ("store", "folder", "testing"),
     "textual": ("tui",),
     "watchdog": ("folder",),
+    "xxhash": ("rows/tracker.py",),
     "zeroconf": ("node/discovery.py",),
 }
 

@@ -130,6 +130,47 @@ def test_detached_while_a_program_has_it(make_pool: MakePool) -> None:
     assert bob.rows("SELECT * FROM t WHERE id=1") == [(1, "y", "z")]
 
 
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_left_while_a_program_has_it(make_pool: MakePool, journal: str) -> None:
+    """Nothing is captured or written from then on, and nothing is missing afterwards."""
+    pool = make_pool(BASE, journal=journal)
+    alice, bob = pool.members
+    bob.run("UPDATE t SET a='bob' WHERE id=1", "DELETE FROM t WHERE id=2")
+    with alice.program() as program:
+        program.execute("BEGIN IMMEDIATE")
+        program.execute("UPDATE t SET b='alice' WHERE id=1")
+        assert alice.database.apply(bob.sent[0].entries)  # busy
+        alice.handed[bob.author] = bob.sent[0].entries[-1].sequence
+        alice.database.detach(leave=True)
+        assert alice.last(rows.DatabaseDetached).reason == ""
+        program.execute("COMMIT")
+        program.execute("INSERT INTO t VALUES (9, 'alice', 9)")
+        alice.look()
+        assert not alice.sent
+        assert alice.rows("SELECT * FROM t WHERE id=1") == [(1, "one", "alice")]
+    alice.attach()
+    pool.assert_equal()
+    assert bob.rows("SELECT * FROM t") == [
+        (1, "bob", "alice"),
+        (3, "three", 3),
+        (9, "alice", 9),
+    ]
+
+
+def test_rows_of_a_dropped_table_say_so_everywhere(make_pool: MakePool) -> None:
+    """In whichever order drop and change arrive."""
+    pool = make_pool(BASE)
+    alice, bob = pool.members
+    alice.run("DROP TABLE t")
+    bob.run("UPDATE t SET a='bob' WHERE id=1")
+    pool.sync()
+    for member in pool.members:
+        (conflict,) = member.database.conflicts()
+        assert conflict.table == "t"
+        assert conflict.values == {"id": 1, "a": "bob", "b": 1}
+        assert conflict.reason == "the table was dropped while somebody else changed the row"
+
+
 def test_exported_and_then_still(make_pool: MakePool) -> None:
     """Until it is attached nothing is merged: the copy is what the state is."""
     pool = make_pool(BASE)

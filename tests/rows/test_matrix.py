@@ -733,6 +733,9 @@ def test_a_newcomer_gets_the_same(make_pool: MakePool, case: Case) -> None:
     charlie.place_export()
     charlie.attach()
     pool.assert_equal()
+    charlie.database.detach(True)  # then it is compared wholly
+    charlie.attach()
+    pool.assert_equal()
     assert not charlie.sent
 
 

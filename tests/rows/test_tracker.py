@@ -139,6 +139,38 @@ def test_one_row_in_rollback_mode(looking: Looking) -> None:
         assert few(looking)
 
 
+def test_many_regions_in_rollback_mode(tmp_path: Path) -> None:
+    """Regions are left out only if they are what they were at the look that was accepted last."""
+    looking = Looking(tmp_path / "x.db")
+    try:
+        looking.program.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+        fill(looking.program, 10_000)
+        looking.program.execute("ALTER TABLE t ADD b")
+        looking.program.execute("UPDATE t SET b = zeroblob(90)")  # about a megabyte
+        looking.look()
+        for number, row in enumerate((7, 9_999, 5_000, 5_001)):
+            change(looking, row)
+            if number == 1:
+                looking.look(lose=True)
+            elif number == 2:
+                looking.restart()
+            assert [delta.new_at for delta in looking.look()] == [row]
+            assert [len(ranges) for ranges in looking.last.ranges.values()] == [1]
+        looking.program.execute("UPDATE t SET a = 'row 7' WHERE id = 7")
+        looking.program.execute("DELETE FROM t WHERE id > 9000")
+        looking.program.execute("PRAGMA journal_mode = wal")
+        change(looking, 8)
+        looking.look()
+        looking.reopen_file()  # a handle that has the log open stands in the way
+        looking.program.execute("PRAGMA journal_mode = delete")
+        change(looking, 8, "row 8")
+        assert len(looking.look()) == 1
+        looking.program.execute("VACUUM")
+        assert looking.look() == []
+    finally:
+        looking.close()
+
+
 def test_a_log_that_began_anew_once(looking: Looking) -> None:
     """The rest of the last generation is still there behind the frames of the new one."""
     for row in range(1, 2000, 100):

@@ -62,22 +62,25 @@ class RowsEntry(Struct, frozen=True, array_like=True):
 class ImportDatabase(Struct, frozen=True, array_like=True, tag=1):
     """Nobody knows the database at ``path`` yet: keep a copy of it as a base, and name it.
 
-    Answered by ``DatabaseImported`` or ``DatabaseRefused``.
+    Answered by ``DatabaseImported`` or ``DatabaseRefused``. ``again``: a person wants it, though it
+    may have been given up.
     """
 
     ticket: int
     path: str
+    again: bool = False
 
 
 class LoadDatabase(Struct, frozen=True, array_like=True, tag=2):
     """Go on with a database's state, or begin it from a base. Answered by ``DatabaseLoaded``.
 
-    ``author``: as whom we write from now on; loading again only changes that.
+    ``author``: as whom we write from now on; loading again only changes that. ``again``: as above.
     """
 
     version: Bytes16
     base: Bytes32
     author: Bytes32
+    again: bool = False
 
 
 class ApplyRows(Struct, frozen=True, array_like=True, tag=3):
@@ -125,10 +128,12 @@ class DetachDatabase(Struct, frozen=True, array_like=True, tag=7):
 
     Answered by ``DatabaseDetached``; with the reason "busy" programs still have it open, and it is
     attached as before. ``gone``: the file is not there any more, or not ours; only let go.
+    ``leave``: let go at once, programs or not; what differs when it is attached again, they wrote.
     """
 
     version: Bytes16
     gone: bool = False
+    leave: bool = False
 
 
 RowsRequest = (

@@ -7,7 +7,6 @@ parts are tried, so that one row costs the others little.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -17,8 +16,9 @@ from .cells import bound, is_raw
 from .changes import AUTO, BORN, LOOSE, ROWID, Gone, Put, PutRow
 from .desk import Desk
 from .existence import lives, with_newest
-from .ledger import DEAD, VISIBLE, Row, pack_row, unpack_row
+from .ledger import DEAD, VISIBLE, Row
 from .notebook import unpack_locator
+from .rewriting import is_plain, rewriter
 from .sqltext import quote
 from .values import Locator, RawText, Ref, Value, base_id
 from .visible import Visible
@@ -26,7 +26,6 @@ from .visible import Visible
 __all__ = ["Bulk"]
 
 WORTH_COUNT = 8  # rows: a smaller part that SQLite refuses is done one by one (guess)
-SAME_COUNT = 1_000  # different records that are remembered while many rows are updated (guess)
 MAX_ROWID = 2**63 - 1
 
 _RAW = frozenset({RawText})
@@ -54,24 +53,11 @@ class Bulk:
         born = [bool(flags & BORN) for _, flags, _ in rows]
         if all(born):
             return _Births(self._desk, visible, statement, op).run()
-        if any(born) or not self._is_plain(visible, statement.columns):
+        if any(born) or ROWID in statement.columns:
+            return rows
+        if not is_plain(self._desk, visible, statement.columns):
             return rows
         return self._update(visible, statement, op)
-
-    def _is_plain(self, visible: Visible, columns: Sequence[str]) -> bool:
-        """Whether no constraint between rows is about any of these columns."""
-        if not columns or ROWID in columns or visible.rowid_column in columns:
-            return False
-        desk = self._desk
-        special = {*visible.key, *desk.unique_columns(visible.id)}
-        for link in desk.links.get(visible.id, ()):
-            special.update(link.column_ids)
-        if not special.isdisjoint(columns):
-            return False
-        names = {visible.names[column] for column in columns}
-        return all(
-            names.isdisjoint(link.parent_columns) for link in desk.referred.get(visible.id, ())
-        )
 
     # -- cells ------------------------------------------------------------------------------
 
@@ -80,9 +66,7 @@ class Bulk:
         ids = [row_id for row_id, _, _ in statement.rows]
         known = ledger.raw_rows(visible.id, ids)
         base = desk.base_rows(visible, [row_id for row_id in ids if row_id not in known])
-        rewrite = functools.lru_cache(SAME_COUNT)(
-            functools.partial(self._rewritten, visible.id, columns, op)
-        )
+        rewrite = rewriter(ledger, visible.id, columns, op)
         special = _RAW | _REF
         rest: list[PutRow] = []
         work: list[tuple[PutRow, Locator, bytes | None]] = []  # None: it has no record yet
@@ -98,7 +82,7 @@ class Bulk:
                 else:
                     work.append((given, at, None))
             else:
-                data = rewrite(raw[1], *raw[3:])
+                data = rewrite(raw)
                 at = unpack_locator(raw[2])
                 if data is None or at is None or is_raw(at):
                     rest.append(given)
@@ -128,30 +112,6 @@ class Bulk:
         desk.touched.add(visible.id)
         return rest
 
-    def _rewritten(
-        self,
-        table: str,
-        columns: Sequence[str],
-        op: int,
-        state: int,
-        origin: int,
-        shape: int,
-        flags: int,
-        data: bytes | None,
-    ) -> bytes | None:
-        """What a visible row's record says once cells are written; None: not all of them win."""
-        ledger = self._ledger
-        row = unpack_row(table, (b"", state, None, origin, shape, flags, data))
-        stamp = ledger.stamp(op)
-        if row.state != VISIBLE or any(
-            stamp < ledger.stamp(ledger.writer(row, column)) for column in columns
-        ):
-            return None
-        row.cells |= dict.fromkeys(columns, op)
-        row.touches = with_newest(ledger, row.touches, op)
-        row.values = {c: v for c, v in row.values.items() if c not in columns}
-        return pack_row(row)
-
     # -- deletions --------------------------------------------------------------------------
 
     def gone(self, statement: Gone, op: int) -> Sequence[bytes]:
@@ -164,6 +124,7 @@ class Bulk:
         known = ledger.rows_of(visible.id, rows)
         base = desk.base_rows(visible, [row_id for row_id in rows if row_id not in known])
         table_deaths = desk.deaths(visible.id)
+        fates: dict[tuple[Any, ...], tuple[tuple[int, ...], bool]] = {}  # most rows are alike
         rest: list[bytes] = []
         dead: list[Row] = []
         olds: list[tuple[Locator, Any]] = []
@@ -175,17 +136,22 @@ class Bulk:
             if row is None or row.state != VISIBLE or at is None:
                 rest.append(row_id)
                 continue
-            row.deaths = with_newest(ledger, row.deaths, op)
-            if lives(ledger, row, table_deaths):
+            alike = (row.born, row.touches, row.deaths)
+            if alike not in fates:
+                row.deaths = with_newest(ledger, row.deaths, op)
+                fates[alike] = row.deaths, lives(ledger, row, table_deaths)
+            row.deaths, alive = fates[alike]
+            if alive:
                 rest.append(row_id)
                 continue
             dead.append(row)
         there = visible.get_many([row.locator for row in dead if row.locator is not None])
+        losers = ledger.losers(visible.id) if visible.rowid_column is not None else {}
         for row in dead:
             at = row.locator
             assert at is not None
             olds.append((at, there.get(at)))
-            desk.unpack(row, visible, there.get(at))
+            desk.unpack(row, visible, there.get(at), losers)
             row.state = DEAD
         visible.cells.delete(at for at, _ in olds)
         ledger.disturb(visible.id, (at for at, _ in olds))

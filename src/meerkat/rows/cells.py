@@ -11,6 +11,7 @@ from typing import Any
 
 import apsw
 
+from .notebook import many
 from .schema import Table
 from .sqltext import quote
 from .values import Locator, RawText, Scalar, Value
@@ -48,6 +49,20 @@ class Cells:
         except UnicodeDecodeError:
             return self._get_carefully(self._raw(at) if is_raw(at) else self._from, key)
         return None if row is None else (row if self.names else ())
+
+    def read_many(self, places: Sequence[Locator], names: Sequence[str]) -> Iterator[Any]:
+        """Rowid and these columns of the rows that stand at many rowids.
+
+        Raises:
+            UnicodeDecodeError: if one of them is TEXT that is not UTF-8.
+        """
+        rowid = quote(self.table.locator_columns[0])
+        listed = ",".join(f"c.{quote(name)}" for name in names)
+        return self._connection.execute(
+            f"SELECT c.{rowid},{listed} FROM carray(?) AS w"
+            f" CROSS JOIN main.{quote(self.table.name)} AS c ON c.{rowid}=w.value",
+            (many(places),),
+        )
 
     def _raw(self, at: Locator) -> str:
         """As ``_from``, where the key holds TEXT that is not UTF-8."""
@@ -106,6 +121,14 @@ class Cells:
                 self._connection.execute(f"DELETE {self._raw(at)}", bound(at))
             else:
                 yield bound(at)
+
+    def update(self, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Write cells of rows in place of whatever clashes: their values, then the rowid."""
+        sets = ",".join(f"{quote(name)}=?" for name in names)
+        rowid = quote(self.table.locator_columns[0])
+        self._connection.executemany(
+            f"UPDATE OR REPLACE {quote(self.table.name)} SET {sets} WHERE {rowid}=?", rows
+        )
 
     def write(self, rows: Iterable[tuple[Locator, Values]], *, replace: bool) -> None:
         """Insert rows. ``replace``: in place of whatever stands there or clashes with them.

@@ -102,15 +102,15 @@ def _merge(ours: _Rows, theirs: _Rows, order: _Order) -> Iterator[RowDelta]:
         if not here and not there:
             return
         ended = len(here) < amount, len(there) < amount
-        if calm:
-            # Most of what is compared is the same; one look at all bytes of a block tells.
-            packed = _encode(here)
-            if len(packed) > BLOCK_BYTES:
-                amount = max(1, amount // 2)
-            elif len(packed) * 4 < BLOCK_BYTES:
-                amount = min(MOST_ROWS, amount * 4)
-            if packed == _encode(there):
-                continue
+        packed, other = _encode(here), _encode(there)
+        size = max(len(packed), len(other))
+        if size > BLOCK_BYTES:
+            amount = max(1, amount // 2)
+        elif size * 4 < BLOCK_BYTES:
+            amount = min(MOST_ROWS, amount * 4)
+        # Most of what is compared is the same; one look at all bytes of a block tells.
+        if calm and packed == other:
+            continue
         calm = True
         for delta in _differing(here, there, ended, order):
             calm = False

@@ -165,13 +165,16 @@ class Database:
         self._seen = None
         return self.look()
 
-    def detach(self, gone: bool = False) -> bool:
-        """Capture what is left and let go; or only let go, if the file is not there any more."""
+    def detach(self, gone: bool = False, leave: bool = False) -> bool:
+        """Capture what is left and let go; or only let go, if the file is not there any more.
+
+        ``leave``: let go as it is; it stays the file that follows, as after a crash.
+        """
         self._exported = False
         if self._following is None or self._file is None:
             self._report(DatabaseDetached(self.version, self._have))
             return self.look()
-        if not gone:
+        if not (gone or leave):
             self.look()
             if self._file is None:
                 return False  # it is broken, which was reported
@@ -220,6 +223,7 @@ class Database:
                 following.definitions.target().schema,
                 self._state_dir / EXPORT,
             )
+            following.exported(self._state_dir / EXPORT)
         except (apsw.Error, OSError, UnicodeError) as error:
             self._report(DatabaseExported(self.version, f"It cannot be written: {error}."))
             return

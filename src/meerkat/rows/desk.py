@@ -6,7 +6,7 @@ Between the two a row is aside, with all its cells in its record. What ``constra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -227,8 +227,17 @@ class Desk:
         self.unsettled = True
         self.touched.add(row.table)
 
-    def unpack(self, row: Row, visible: Visible, values: Values | None) -> None:
-        """Give the record of a row that is not visible any more all its cells."""
+    def unpack(
+        self,
+        row: Row,
+        visible: Visible,
+        values: Values | None,
+        losers: Mapping[bytes, int] | None = None,
+    ) -> None:
+        """Give the record of a row that is not visible any more all its cells.
+
+        ``losers``: those of its table (``Ledger.losers``), if they are known.
+        """
         at = row.locator
         nobody = self.unwritten(row, visible)
         cells: dict[str, Value] = dict(zip(visible.column_ids, values or (), strict=False))
@@ -237,7 +246,10 @@ class Desk:
         claim = None
         if visible.rowid_column is not None:
             if isinstance(at, int):
-                claim = self.ledger.loser(row.table, row.id)
+                if losers is None:
+                    claim = self.ledger.loser(row.table, row.id)
+                else:
+                    claim = losers.get(row.id)
             if claim is not None and not isinstance(row.values.get(visible.rowid_column), Ref):
                 row.values[visible.rowid_column] = claim
         else:

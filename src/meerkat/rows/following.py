@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import apsw
 import msgspec
@@ -28,6 +29,7 @@ from .migrate import migrate
 from .recording import Recording
 from .repair import join_rows, was_done
 from .schema import Schema, Table, read_schema
+from .state import connect
 from .tracker import Tracker
 from .values import Locator, Scalar
 
@@ -41,6 +43,7 @@ _BEHIND = "behind"  # the file may not have what is to do
 _SCHEMA_OP = "schema by "  # and the number of a pending operation that changed it
 _ROOTS = "root pages"  # of the file's tables, as it was when it was last looked at
 _BOUND = "bound"  # there is a file that the state is told to follow
+_EXPORTED = "exported"  # a file that was written from the state as it still is
 
 Deltas = Iterable[RowDelta]
 
@@ -118,11 +121,39 @@ class Following:
         return self.ledger.get(_BEHIND) == b"1"
 
     def bind(self, identity: tuple[int, int]) -> None:
-        """A file (device, inode) follows from now on; another than before is compared whole."""
+        """A file (device, inode) follows from now on.
+
+        Another than before is compared whole, unless it is the one that was exported.
+        """
         name = b"%d:%d" % identity
         if self.ledger.get(_BOUND) != name:
-            self.tracker.forget()
+            if self.ledger.get(_EXPORTED) != name:
+                self.tracker.forget()
             self.ledger.set(_BOUND, name)
+            self.ledger.remove(_EXPORTED)
+
+    def exported(self, path: Path) -> None:
+        """A file was written from the state as it is, and may follow soon.
+
+        How it looks is kept now: once it is attached, only what programs wrote to it meanwhile has
+        to be compared.
+        """
+        found = path.stat()
+        file = connect(path, apsw.SQLITE_OPEN_READONLY)
+        try:
+            self.tracker.begin(file)
+            with self.transaction(durable=False):
+                self.passed(file)
+                self._remember_roots(read_schema(file))
+                self.ledger.set(_EXPORTED, b"%d:%d" % (found.st_dev, found.st_ino))
+        finally:
+            file.close()
+
+    def _forget_export(self) -> None:
+        """The state is not what was exported any more."""
+        if self.ledger.get(_EXPORTED) is not None:
+            self.ledger.remove(_EXPORTED)
+            self.tracker.forget()
 
     def begin_writing(self, file: apsw.Connection) -> None:
         """Begin a transaction of the file that keeps other writers out."""
@@ -135,7 +166,8 @@ class Following:
 
     def unbind(self) -> None:
         """No file follows."""
-        self.connection.execute("DELETE FROM meerkat_meta WHERE key = ?", (_BOUND,))
+        self.ledger.remove(_BOUND)
+        self.ledger.remove(_EXPORTED)
         self.tracker.forget()
         self.caught_up()
 
@@ -175,6 +207,7 @@ class Following:
                 self.fall_behind()
         else:
             self.ledger.clear_todo()
+            self._forget_export()
 
     def sign(self, request: RowsSigned) -> None:
         """A capture is in our log: its operations get their places."""

@@ -235,8 +235,8 @@ class Lane:
                 self.database.export()
             case rows.AttachDatabase(path=path):
                 return self.database.attach(path)
-            case rows.DetachDatabase(gone=gone):
-                return self.database.detach(gone)
+            case rows.DetachDatabase(gone=gone, leave=leave):
+                return self.database.detach(gone, leave)
             case _:
                 assert_never(request)
         return False

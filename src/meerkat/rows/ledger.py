@@ -172,17 +172,27 @@ class Ledger(Operations):
 
     def at_many(self, table: str, locators: Sequence[Locator]) -> dict[Locator, Row]:
         """Many of ``at``."""
-        number, found = self.table_number(table), {}
+        return {
+            locator: unpack_row(table, values)
+            for locator, values in self.raw_at_many(table, locators).items()
+        }
+
+    def raw_at_many(
+        self, table: str, locators: Sequence[Locator]
+    ) -> dict[Locator, tuple[Any, ...]]:
+        """As ``at_many``, for ``unpack_row``."""
+        number = self.table_number(table)
+        found: dict[Any, tuple[Any, ...]] = {}
         statement = (
             f"SELECT {_COLUMNS} FROM carray(?) AS wanted"
             " CROSS JOIN meerkat_rows ON t=? AND locator=wanted.value WHERE state=0"
         )
         for start in range(0, len(locators), CHUNK):
             wanted = [pack_locator(each) for each in locators[start : start + CHUNK]]
-            for values in self.connection.execute(statement, (many(wanted), number)):
-                row = unpack_row(table, values)
-                if row.locator is not None:
-                    found[row.locator] = row
+            rows: Any = self.connection.execute(statement, (many(wanted), number))
+            found.update((values[2], values) for values in rows)
+        if locators and isinstance(locators[0], tuple):
+            return {unpack_locator(place): values for place, values in found.items()}  # type: ignore[misc]
         return found
 
     def places_taken(self, table: str, places: Sequence[int]) -> set[int]:
@@ -385,6 +395,8 @@ class Ledger(Operations):
     def sleepers(self, table: str, places: Iterable[Locator]) -> Iterator[tuple[str, bytes]]:
         """(table, row id) of the rows that wait for those who stand there."""
         number = self.table_number(table)
+        if not self._has_sleepers(number):
+            return
         for place in places:
             rows: Any = self.connection.execute(
                 "SELECT id FROM meerkat_sleepers WHERE t=? AND place=?",
@@ -395,6 +407,8 @@ class Ledger(Operations):
     def wake(self, table: str, places: Iterable[Locator]) -> None:
         """The rows that wait for those who stand there sleep no longer."""
         number = self.table_number(table)
+        if not self._has_sleepers(number):
+            return
         for place in dict.fromkeys(places):
             given = (number, pack_locator(place))
             self.connection.execute(
@@ -403,6 +417,13 @@ class Ledger(Operations):
                 given,
             )
             self.connection.execute("DELETE FROM meerkat_sleepers WHERE t=? AND place=?", given)
+
+    def _has_sleepers(self, number: int) -> bool:
+        return bool(
+            self.connection.execute(
+                "SELECT 1 FROM meerkat_sleepers WHERE t=? LIMIT 1", (number,)
+            ).fetchone()
+        )
 
     def wake_all(self) -> None:
         """Nobody sleeps."""

@@ -46,7 +46,7 @@ from .definitions import Definitions
 from .desk import Desk
 from .existence import lives, with_newest
 from .ledger import ASIDE, ASLEEP, DEAD, PENDING, UNBORN, VISIBLE, Ledger, Row
-from .reshape import Reshape
+from .reshape import DROPPED, Reshape
 from .values import LONG_KEY_BYTES, Locator, Ref, Scalar, Value
 
 __all__ = ["Conflict", "Merge"]
@@ -360,7 +360,8 @@ class Merge:
                     for column, value in row.values.items()
                     if column != ROWID
                 }
-                found.append(Conflict(name, row.id, values, row.reason, op.author, op.wall_ms))
+                reason = DROPPED if self._desk.visible(table_id) is None else row.reason
+                found.append(Conflict(name, row.id, values, reason, op.author, op.wall_ms))
         return found
 
     def history(self, table: str, locator: Locator) -> list[tuple[str, bytes, int]]:

@@ -95,6 +95,10 @@ class Notebook:
         """Keep a setting."""
         self.connection.execute("REPLACE INTO meerkat_meta VALUES(?,?)", (key, value))
 
+    def remove(self, key: str) -> None:
+        """Keep a setting no longer."""
+        self.connection.execute("DELETE FROM meerkat_meta WHERE key=?", (key,))
+
     @property
     def author(self) -> bytes:
         """As whom we write."""

@@ -52,7 +52,11 @@ class RowDied:
 
 def changed_columns(old: Values, new: Values) -> list[int]:
     """Positions at which two rows differ, by type and bytes."""
-    return [i for i, (a, b) in enumerate(zip(old, new, strict=True)) if not same(a, b)]
+    return [  # as ``same`` says, which is asked only where that is not plain (0.0 and -0.0)
+        i
+        for i, (a, b) in enumerate(zip(old, new, strict=True))
+        if a is not b and (a.__class__ is not b.__class__ or a != b or (not a and not same(a, b)))
+    ]
 
 
 class Pairing:
@@ -91,7 +95,7 @@ class Pairing:
                 self._leave(RowDied(old_at, old))
                 self._come.append(RowBorn(new_at, new, over=True))
             elif self._is_same(old, new):
-                if self.key_of(old) != self.key_of(new):
+                if self._key and self.key_of(old) != self.key_of(new):
                     self._spent.add(old_at)
                 yield RowChanged(old_at, old, new_at, new)
             else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import apsw
 import msgspec
@@ -21,12 +22,13 @@ from .compare import RowDelta
 from .composing import Composing
 from .desk import Desk
 from .existence import is_loose, with_newest
-from .ledger import DEAD, VISIBLE, Row
+from .ledger import DEAD, VISIBLE, Row, unpack_row
 from .pairing import Pairing, RowBorn, RowChanged, RowDied, changed_columns
 from .pointing import Pointing
 from .references import children_of
+from .rewriting import Rewriting
 from .schema import Table
-from .values import Locator, Ref, Scalar, Value, base_id
+from .values import Locator, RawText, Ref, Scalar, Value, base_id
 from .visible import Visible
 
 __all__ = ["AUTO_GAP", "Recording", "given_id"]
@@ -45,6 +47,7 @@ class _Table:
     table: Table
     visible: Visible
     pairing: Pairing
+    rewriting: Rewriting
     pointed: frozenset[int]  # positions of columns by which other tables point here
     highest: int  # the last id that SQLite gave, or counts from
     touched: list[Locator] = field(default_factory=list)  # to be copied from the file
@@ -116,7 +119,8 @@ class Recording:
         keys = {name for link in links for name in link.parent_columns}
         pointed = (index for index, column in enumerate(table.columns) if column.name in keys)
         pairing = Pairing(table, standing)
-        one = _Table(table, visible, pairing, frozenset(pointed), _highest_id(visible))
+        rewriting = Rewriting(self._desk, visible)
+        one = _Table(table, visible, pairing, rewriting, frozenset(pointed), _highest_id(visible))
         for what in pairing.pairs(deltas):
             match what:
                 case RowBorn():
@@ -128,7 +132,7 @@ class Recording:
                     self._take(one)
                     self._moved(one, what)
                 case _:
-                    if isinstance(what, RowDied):  # all that were born came before
+                    if one.born and isinstance(what, RowDied):  # all that were born came before
                         self._keep_born(one)
                     one.waiting.append(what)
                     if len(one.waiting) >= CHUNK_ROWS:
@@ -136,7 +140,7 @@ class Recording:
         self._keep_born(one)
         self._take(one)
         self._said.gone(one.id, one.gone)
-        if one.touched or one.left:
+        if one.touched or one.left or not rewriting.empty:
             self._desk.touched.add(one.id)
             self._ledger.disturb(one.id, [*one.left, *one.touched])
             self._copy(one, here)
@@ -159,11 +163,18 @@ class Recording:
         if not waiting:
             return
         places = [what.at if isinstance(what, RowDied) else what.old_at for what in waiting]
-        known = self._ledger.at_many(one.id, [at for at in places if at not in one.evicted])
+        here = [at for at in places if at not in one.evicted]
+        known = self._ledger.raw_at_many(one.id, here)
         losers = self._ledger.losers(one.id) if one.visible.rowid_column is not None else {}
         rows: list[Row] = []
         for what, at in zip(waiting, places, strict=True):
-            row = one.evicted.pop(at) if at in one.evicted else known.get(at)
+            raw = known.get(at)
+            if at in one.evicted:
+                row = one.evicted.pop(at)
+            elif isinstance(what, RowChanged) and self._rewrite(one, what, raw):
+                continue
+            else:
+                row = unpack_row(one.id, raw) if raw is not None else None
             row = row or self._base_row(one, at, what.old)
             if isinstance(what, RowDied):
                 self._died(one, row, what, losers.get(row.id))
@@ -174,6 +185,25 @@ class Recording:
                 self._write(one, row, written, what.new)
             rows.append(row)
         self._ledger.put_all(one.id, rows)
+        one.rewriting.keep()
+
+    def _rewrite(self, one: _Table, what: RowChanged, raw: tuple[Any, ...] | None) -> bool:
+        """Take in a row of which only cells changed that no constraint is about; False: it is not.
+
+        ``raw``: its record.
+        """
+        written = tuple(changed_columns(what.old, what.new))
+        columns = one.rewriting.columns(written, self.op)
+        if columns is None or (one.refers and self._pointing.dangles(one.table, what.new)):
+            return False
+        values = tuple([what.new[index] for index in written])
+        if RawText in map(type, values):
+            return False
+        row_id = one.rewriting.note(written, what.old_at, what.old, raw, self.op)
+        if row_id is None:
+            return False
+        self._said.put(one.id, columns, (row_id, 0, values))
+        return True
 
     def _moved(self, one: _Table, what: RowChanged) -> None:
         at = what.old_at
@@ -210,7 +240,8 @@ class Recording:
 
     def _died(self, one: _Table, row: Row, what: RowDied, claim: int | None) -> None:
         """``claim``: the id that it should have had, if it lost that one."""
-        row.values = {**dict(zip(one.columns, what.old, strict=True)), **row.values}
+        cells: dict[str, Value] = dict(zip(one.columns, what.old, strict=True))
+        row.values = {**cells, **row.values} if row.values else cells
         if one.visible.rowid_column is None:
             row.locator = None  # only an id that can be seen is kept for good
         elif isinstance(what.at, int):
@@ -388,6 +419,7 @@ class Recording:
     def _copy(self, one: _Table, here: Cells) -> None:
         """Make the state's rows what the file's are, wherever one changed."""
         there = Cells(self._file, one.table)
+        one.rewriting.copy(there)
         here.delete([*one.left, *one.touched])
         rows = ((at, there.get(at)) for at in one.touched)
         here.write(((at, row) for at, row in rows if row is not None), replace=True)

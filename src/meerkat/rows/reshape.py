@@ -19,7 +19,9 @@ from .schema import Table
 from .values import Locator, Scalar, Value
 from .visible import Visible
 
-__all__ = ["Reshape"]
+__all__ = ["DROPPED", "Reshape"]
+
+DROPPED = "the table was dropped while somebody else changed the row"
 
 
 class Reshape:
@@ -107,7 +109,7 @@ class Reshape:
             if not lives(ledger, row, deaths):
                 desk.drop_to_dead(row)
             elif row.reason == "unsettled":
-                row.reason = "the table is dropped"
+                row.reason = DROPPED
                 ledger.put(row)
         desk.touched.add(table_id)
 

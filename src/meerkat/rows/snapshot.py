@@ -20,7 +20,7 @@ from .wal import Log, Place, Published
 __all__ = ["NotSettled", "Settled", "Snapshot", "settle"]
 
 READ_BYTES: Final = 1024 * 1024  # of the file at a time; guess
-REGION_PAGES: Final = 16  # hashing 64 KiB takes half as long as 16 times 4 KiB; measured
+REGION_BYTES: Final = 128 * 1024  # that is left out or not; 64 KiB takes 4 % longer; measured
 MAX_BEYOND: Final = 100  # commits to go through that may not be visible; guess
 
 
@@ -80,13 +80,14 @@ class Snapshot:
         """
         self._read_older()
         plain = not self._frames and not self._unsettled
-        step = max(REGION_PAGES, READ_BYTES // self.size)
+        wide = REGION_BYTES // self.size
+        step = READ_BYTES // self.size
         for first in range(1, self.count + 1, step):
             amount = min(step, self.count + 1 - first)
             _, data = self._connection.read("main", 0, (first - 1) * self.size, amount * self.size)
             view = memoryview(data)
-            for at in range(0, amount, REGION_PAGES):
-                region = view[at * self.size : (at + REGION_PAGES) * self.size]
+            for at in range(0, amount, wide):
+                region = view[at * self.size : (at + wide) * self.size]
                 if plain and unchanged is not None and unchanged(first + at, region):
                     continue
                 for index in range(len(region) // self.size):

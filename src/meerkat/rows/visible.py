@@ -14,7 +14,6 @@ import apsw
 from .cells import Cells, bound, place
 from .copying import filling
 from .ledger import Ledger
-from .notebook import many
 from .schema import Table
 from .sqltext import quote
 from .values import Locator, Ref, Scalar
@@ -80,16 +79,11 @@ class Visible:
                 if values is not None:
                     found[at] = values
             return found
-        rowid = quote(self.table.locator_columns[0])
-        names = ",".join(f"c.{quote(name)}" for name in self.names.values())
-        sql = (
-            f"SELECT c.{rowid},{names} FROM carray(?) AS w"
-            f" CROSS JOIN {self.quoted} AS c ON c.{rowid}=w.value"
-        )
+        names = list(self.names.values())
         for start in range(0, len(places), CHUNK):
             part = places[start : start + CHUNK]
             try:
-                rows: Any = self._connection.execute(sql, (many(part),))
+                rows = self.cells.read_many(part, names)
                 found.update((row[0], row[1:]) for row in rows)
             except UnicodeDecodeError:
                 found.update((at, row) for at in part if (row := self.get(at)) is not None)

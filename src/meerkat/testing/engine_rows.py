@@ -69,7 +69,7 @@ class EngineRows:
             case AttachDatabase():
                 database.attach(request.path)
             case DetachDatabase():
-                database.detach(request.gone)
+                database.detach(request.gone, request.leave)
 
     def _load(self, request: LoadDatabase) -> None:
         database = self.databases.get(request.version)
