@@ -105,6 +105,21 @@ def test_it_resumes_after_a_crash_with_what_verifies(tmp_path: Path) -> None:
         assert prepare(case).missing == (1, 2, 4, 5, 6, 7)
 
 
+def test_what_is_known_to_be_there_is_not_read_again(case: FolderCase) -> None:
+    prepare(case)
+    store(case, 0, 2, 3)
+    part = case.state / "incoming" / f"{BLOB.hex()}.part"
+    with part.open("r+b") as stream:
+        stream.seek(2 * PIECE)
+        stream.write(b"rot")
+    assert prepare(case).missing == (1, 4, 5, 6, 7)  # the whole is hashed in the end
+
+    part.unlink()
+    assert prepare(case).missing == tuple(range(8))
+    store(case, 1)
+    assert case.told.stored[-1] == (BLOB, 1, True)
+
+
 def test_chunks_of_the_folder_are_used_if_they_are_what_they_should_be(case: FolderCase) -> None:
     (case.root / "old").write_bytes(b"head" + PIECES[1] + PIECES[2])
     sources = {

@@ -200,6 +200,34 @@ def test_one_that_is_treated_as_an_ordinary_file_waits_for_its_programs(case: Fo
     assert count(case.root / "x.db") == 9
 
 
+def test_a_copy_that_a_job_places_is_a_database_whatever_was_said_before(case: FolderCase) -> None:
+    case.adapter.treat_as_plain("x.db", plain=True)
+    case.told.wait("the file", lambda: case.told.tree["x.db"].kind is Kind.FILE)
+    export(case, 5)
+    digest = ContentHash.of((case.root / "x.db").read_bytes())
+    assert do(case, write("x.db", digest)).outcome is Outcome.DONE
+    case.adapter.request_report("x.db")
+    case.told.wait("it", lambda: case.told.tree["x.db"].kind is Kind.DATABASE)
+    assert count(case.root / "x.db") == 5
+
+
+def test_a_file_takes_along_how_it_is_treated(case: FolderCase) -> None:
+    case.adapter.treat_as_plain("y.db", plain=True)  # of something that has gone
+    case.adapter.treat_as_plain("x.db", plain=True)
+    case.told.wait("the file", lambda: case.told.tree["x.db"].kind is Kind.FILE)
+    data = (case.root / "x.db").read_bytes()
+    assert do(case, MoveFile(0, "x.db", "z.db", ContentHash.of(data))).outcome is Outcome.DONE
+    assert case.write("t.txt", b"a text").outcome is Outcome.DONE
+    assert do(case, MoveFile(0, "t.txt", "y.db", ContentHash.of(b"a text"))).outcome is Outcome.DONE
+    case.adapter.request_report("z.db")
+    case.told.wait("it", lambda: ("seen", "z.db") in case.told.events)
+    assert case.told.tree["z.db"].kind is Kind.FILE
+    make(case.state / "new.db", 3)
+    os.replace(case.state / "new.db", case.root / "y.db")
+    case.told.wait("y.db", lambda: "y.db" in case.told.tree)
+    assert case.told.tree["y.db"].kind is Kind.DATABASE
+
+
 # --- mode, moving, removing ---
 
 

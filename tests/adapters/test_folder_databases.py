@@ -16,7 +16,7 @@ from meerkat.core.files import (
     Kind,
 )
 from meerkat.core.ids import ContentHash, VersionId
-from meerkat.folder import FolderConfig
+from meerkat.folder import FolderConfig, Observation
 from meerkat.folder.sqlite_files import (
     database_of,
     is_companion_content,
@@ -483,6 +483,92 @@ def test_ignored_databases_and_their_parts(tmp_path: Path) -> None:
         case.told.wait("the rule", lambda: case.told.text(".meerkatignore") == b"*.db\n")
         (root / "y.db").unlink()
         assert ("gone", "y.db") not in case.events()
+
+
+@pytest.mark.parametrize("start", [b"", bytes(12) + b"not synced yet" * 50])
+def test_a_journal_that_begins_with_nothing_is_no_file(tmp_path: Path, start: bytes) -> None:
+    """Also if its database is not taken up: here, because it is another one's second name."""
+    root = tmp_path / "folder"
+    make(root / "x.db")
+    with FolderCase(root, config=replace(QUICK, settle_quiet=0.001)) as case:
+        os.link(root / "x.db", root / "y.db")
+        case.told.wait("the problem", lambda: "y.db" in case.told.problems)
+        (root / "y.db-journal").write_bytes(start)
+        case.settle()
+        assert set(case.told.tree) == {"x.db"}
+        (root / "dream-journal").write_bytes(start)  # which is nobody's
+        case.told.wait("a file", lambda: "dream-journal" in case.told.tree)
+
+
+def hidden(case: FolderCase) -> list[str]:
+    with case.told.condition:
+        return [path for batch in case.told.batches for path in batch.hidden]
+
+
+def rules(case: FolderCase, text: str) -> None:
+    (case.root / ".meerkatignore").write_text(text)
+    case.told.wait("the rule", lambda: case.told.text(".meerkatignore") == text.encode())
+
+
+def test_a_rule_hides_a_database_before_anything_else_is_told(live: FolderCase) -> None:
+    rules(live, "*.db\n")
+    with live.told.condition:
+        told = [bool(batch.hidden) for batch in live.told.batches if batch.hidden or batch.seen]
+        assert told[-1] or told[-2:] == [True, False]
+        live.told.touched.clear()
+    assert hidden(live) == ["x.db"]
+    with closing(opened(live.root / "x.db")) as connection:
+        connection.execute("INSERT INTO t (v) VALUES ('more')")
+        connection.commit()
+        live.scan()
+    live.told.events.clear()
+    rules(live, "# nothing\n")
+    live.told.wait("the database", lambda: ("seen", "x.db") in live.told.events)
+    assert kinds(live)["x.db"] is Kind.DATABASE
+    assert not live.told.touched
+    assert hidden(live) == ["x.db"]
+
+
+def test_a_database_that_was_removed_under_a_rule_is_gone_without_it(live: FolderCase) -> None:
+    rules(live, "x.*\n")
+    (live.root / "x.db").unlink()
+    assert ("gone", "x.db") not in live.events()
+    rules(live, "# nothing\n")
+    live.told.wait("the end", lambda: ("gone", "x.db") in live.told.events)
+
+
+def test_the_first_word_is_which_databases_are_ignored(tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    make(root / "x.db")
+    make(root / "d" / "y.db")
+    with FolderCase(root) as case:
+        known = dict(case.told.tree)
+        assert case.told.batches[0] == Observation()
+    (root / ".meerkatignore").write_text("d/\n")
+    with FolderCase(root, known=known) as case:
+        assert case.told.batches[0] == Observation(hidden=("d/y.db",))
+        assert case.events() == [("seen", ".meerkatignore")]
+
+
+@pytest.mark.parametrize("mode", ["truncate", "persist", "wal"])
+def test_parts_of_ignored_databases_are_nobodys_files(tmp_path: Path, mode: str) -> None:
+    root = tmp_path / "folder"
+    (root / "d").mkdir(parents=True)
+    (root / ".meerkatignore").write_text("x.db\n")
+    with FolderCase(root) as case:
+        make(root / "x.db")
+        with closing(sqlite3.connect(root / "x.db")) as connection:
+            connection.execute(f"PRAGMA journal_mode={mode}")
+            for _ in range(2):
+                connection.execute("INSERT INTO t (v) VALUES ('more')")
+                connection.commit()
+            if mode == "wal":
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            assert sorted(path.name for path in root.glob("x.db-*"))
+            case.scan()
+            case.settle()
+        assert set(case.told.tree) == {".meerkatignore", "d"}
+        assert not case.told.problems
 
 
 # --- treated as an ordinary file ---

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from meerkat.core.files import MakeFolder, Outcome, RemoveFile
+from meerkat.core.chunks import Chunk
+from meerkat.core.files import MakeFolder, Outcome, PrepareBlob, PrepareResult, RemoveFile
 from meerkat.core.ids import ContentHash
 from tests.adapters.folder_case import FolderCase, write_job
 
@@ -46,6 +47,27 @@ def test_a_full_disk(disk: Path) -> None:
         assert removed.outcome is Outcome.DONE  # possible even now
         remount(disk, "size=8m")
         assert case.write("note", b"new" * 100_000, b"old").outcome is Outcome.DONE
+
+
+def test_a_blob_that_does_not_fit_is_not_prepared(disk: Path) -> None:
+    pieces = [b"%d" % n * 200_000 for n in range(9)]
+    chunks = tuple(Chunk(ContentHash.of(piece), len(piece)) for piece in pieces)
+    blob = ContentHash.of(b"the manifest")
+    with FolderCase(disk / "folder") as case:
+        (prepared,) = case.do(PrepareBlob(0, blob, chunks, {}))
+        for index, piece in enumerate(pieces):
+            case.adapter.store_chunk(blob, index, piece)
+        case.told.wait("chunks", lambda: len(case.told.stored) == len(pieces))
+        lacking = tuple(index for _, index, stored in case.told.stored if not stored)
+        assert prepared.outcome is Outcome.DONE
+        assert 0 < len(lacking) < len(pieces)
+        (full,) = case.do(PrepareBlob(0, blob, chunks, {}))
+        assert full.outcome is Outcome.FULL
+        assert "free some space" in full.detail
+        remount(disk, "size=8m")
+        (prepared,) = case.do(PrepareBlob(0, blob, chunks, {}))
+        assert isinstance(prepared, PrepareResult)
+        assert (prepared.outcome, prepared.missing) == (Outcome.DONE, lacking)
 
 
 def test_no_inodes(disk: Path) -> None:

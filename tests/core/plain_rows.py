@@ -24,6 +24,7 @@ from meerkat.core.rows import (
     DatabaseImported,
     DatabaseLoaded,
     DatabaseRefused,
+    DatabaseState,
     DetachDatabase,
     ExportDatabase,
     ImportDatabase,
@@ -37,6 +38,7 @@ from meerkat.core.rows import (
 from meerkat.testing.memory_rows import MAGIC
 
 PENDING = 2**62
+GIVEN_UP = "It crashed too often."
 Rows = dict[str, str]
 
 
@@ -99,7 +101,7 @@ class _State:
 
 class PlainRows:
     """See the module. ``busy``: paths that programs have open, so that they are not let go of;
-    ``broken``: paths that cannot be attached.
+    ``broken``: paths that cannot be attached; ``given_up``: databases that are loaded only again.
     """
 
     def __init__(self, root: Path, report: Callable[[RowsReport], None]) -> None:
@@ -107,6 +109,7 @@ class PlainRows:
         self._states: dict[bytes, _State] = {}
         self.busy: set[str] = set()
         self.broken: set[str] = set()
+        self.given_up: set[bytes] = set()
 
     def close(self) -> None:
         self._states.clear()
@@ -169,6 +172,12 @@ class PlainRows:
 
     def _load(self, request: LoadDatabase) -> None:
         version = request.version
+        if request.again:
+            self.given_up.discard(version)
+        if version in self.given_up:
+            self._report(DatabaseDetached(version, (), GIVEN_UP))
+            self._report(DatabaseState(version, GIVEN_UP))
+            return
         state = self._states.get(version)
         if state is None:
             base = self._root / ".meerkat" / "bases" / request.base.hex()
@@ -243,7 +252,7 @@ class PlainRows:
 
     def _detach(self, request: DetachDatabase, state: _State) -> None:
         state.exported = False
-        if not request.gone:
+        if not (request.gone or request.leave):
             self._capture(request.version, state)
             if state.name in self.busy:
                 self._report(DatabaseDetached(request.version, state.vector(), "busy"))

@@ -6,12 +6,20 @@ from random import Random
 
 from meerkat.core.blobs import Blobs, BlobsConfig
 from meerkat.core.chunks import Chunk
-from meerkat.core.disk import Disk
+from meerkat.core.disk import Disk, entry_of
 from meerkat.core.effects import Effect, Perform, Send, ServeChunks
 from meerkat.core.events import LinkId
-from meerkat.core.files import Outcome, PrepareResult
+from meerkat.core.files import (
+    Kind,
+    Location,
+    Observed,
+    Outcome,
+    PrepareBlob,
+    PrepareResult,
+    Signature,
+)
 from meerkat.core.ids import ContentHash
-from meerkat.core.messages import WantChunks
+from meerkat.core.messages import NoChunks, WantChunks
 from meerkat.testing.memory_store import MemoryStore
 from meerkat.testing.simulator import SimulatedPeer, Simulator
 from tests.simulation.invariants import check_equal, check_quiet
@@ -179,3 +187,71 @@ def test_a_chunk_stored_for_an_earlier_wish_is_not_asked_for_again():
 
     wanted = [one.message.chunks for one in asked if isinstance(one.message, WantChunks)]
     assert wanted == [(bytes(chunks[1].hash),)]
+
+
+def test_what_cannot_be_kept_is_not_fetched_again_and_again():
+    store = MemoryStore()
+    chunks = tuple(Chunk(ContentHash.of(piece), 100_000) for piece in (b"1", b"2", b"3"))
+    blob, link = ContentHash.of(b"all"), LinkId(1)
+
+    def evaluated(now: float) -> tuple[list[PrepareBlob], int]:
+        """What is asked of the folder, and how many chunks of the neighbor."""
+        effects = blobs.evaluate(now)
+        jobs = [job for one in effects if isinstance(one, Perform) for job in one.jobs]
+        wants = [one.message for one in effects if isinstance(one, Send)]
+        count = sum(len(one.chunks) for one in wants if isinstance(one, WantChunks))
+        return [job for job in jobs if isinstance(job, PrepareBlob)], count
+
+    with store.transaction():
+        blobs = Blobs(store, Disk(store), BlobsConfig(retry=1.0))
+        blobs.link_up(link)
+        assert blobs.obtain(blob, chunks, "large") is None
+        (job,), _ = evaluated(0.0)
+        blobs.on_prepared(PrepareResult(job.ticket, blob, Outcome.DONE, missing=(0, 1, 2)))
+        assert evaluated(0.0) == ([], 2)  # as much as may be under way
+        blobs.on_stored(blob, [], [0])
+        blobs.on_stored(blob, [], [1])
+        assert evaluated(0.1) == ([], 0)
+        assert [one.path for one in blobs.problems] == ["large"]
+
+        (job,), asked = evaluated(1.2)
+        assert asked == 0
+        full = PrepareResult(job.ticket, blob, Outcome.FULL, detail="the disk is full")
+        blobs.on_prepared(full)
+        assert evaluated(2.0) == ([], 0)
+        assert [one.text for one in blobs.problems] == ["Not written yet: the disk is full."]
+
+        (job,), _ = evaluated(20.0)
+        blobs.on_prepared(PrepareResult(job.ticket, blob, Outcome.DONE, missing=(1, 2)))
+        assert evaluated(20.0) == ([], 2)
+        blobs.on_stored(blob, [1, 2], [])
+        assert blobs.problems == []
+        assert blobs.obtain(blob, chunks, "large") == blob
+
+
+def test_a_chunk_that_is_not_where_it_was_is_given_from_where_else_it_is():
+    """A program has written over the one file just now; another file has that chunk, too."""
+    store, link = MemoryStore(), LinkId(1)
+    chunk = Chunk(ContentHash.of(b"piece"), 5)
+    first, second = bytes(16), bytes([1]) * 16
+    with store.transaction():
+        disk = Disk(store)
+        for path, version in (("a", first), ("b", first), ("c", second)):
+            signature = Signature(5, 0, 0, 1, 1)
+            seen = Observed(Kind.FILE, chunk.hash, False, signature)
+            disk.put(path, entry_of(seen, b"file", version))
+        blobs = Blobs(store, disk, BlobsConfig())
+        blobs.link_up(link)
+        blobs.index([(first, (chunk,)), (second, (chunk,))])
+        effects = blobs.on_want(link, WantChunks((bytes(chunk.hash),)))
+        asked: list[str] = []
+        while isinstance(effects[0], ServeChunks):
+            ((_, place),) = effects[0].chunks
+            assert isinstance(place, Location)
+            asked.append(place.path)
+            effects = blobs.on_unread(link, effects[0].chunks)
+
+    assert asked == ["a", "b", "c"]
+    assert [one.message for one in effects if isinstance(one, Send)] == [
+        NoChunks((bytes(chunk.hash),))
+    ]

@@ -31,8 +31,8 @@ LIMIT = 30.0  # virtual s until peace
 class Pool:
     """Peers with databases, and what people do to them."""
 
-    def __init__(self, root: Path) -> None:
-        self.simulator = RowsSimulator(7, root, PlainRows)
+    def __init__(self, root: Path, worker: type[PlainRows] = PlainRows) -> None:
+        self.simulator = RowsSimulator(7, root, worker)
         self.answers: list[Answered] = []
         self.simulator.on_other = self._on_other
         self.alice = self.simulator.found("alice")
@@ -329,7 +329,9 @@ def test_what_cannot_be_live_stays_a_file_and_says_why(pool: Pool):
     assert list(pool.simulator.folder(bob).files()) == ["x.db"]
     assert pool.alice.peer is not None
     assert [problem.text for problem in pool.alice.peer.status().problems] == ["It cannot be live."]
-    assert [entry.state for entry in pool.entries(pool.alice)] == ["off"]
+    assert [(one.state, one.problem) for one in pool.entries(pool.alice)] == [
+        ("refused", "It cannot be live.")
+    ]
 
 
 def test_off_makes_it_an_ordinary_file_and_on_a_database_again(pool: Pool):
@@ -427,6 +429,24 @@ def test_a_damaged_database_can_be_removed_by_others(pool: Pool):
     pool.simulator.look(pool.alice)
 
     assert pool.settle() == {}
+
+
+def test_a_database_that_was_given_up_comes_back_when_a_person_says_so(pool: Pool):
+    bob = two(pool)
+    pool.simulator.crash_rows(bob)
+    pool.worker(bob).given_up.add(bytes.fromhex(pool.entries(bob)[0].version))
+    pool.change(pool.alice, "x.db", b="2")
+    pool.simulator.run(pool.simulator.now + 5)
+    assert bob.peer is not None
+    assert [one.text for one in bob.peer.status().problems] == ["It crashed too often."]
+    pool.simulator.crash_rows(bob)
+    pool.worker(bob).given_up.add(bytes.fromhex(pool.entries(bob)[0].version))
+    pool.simulator.run(pool.simulator.now + 5)
+    pool.request(bob, "x.db", live=True)
+
+    assert pool.settle() == {"x.db": {"a": "1", "b": "2"}}
+    assert [answer.problem for answer in pool.answers] == [""]
+    assert bob.peer.status().problems == ()
 
 
 def test_a_removal_waits_for_programs_that_have_it_open(pool: Pool):

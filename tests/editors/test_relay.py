@@ -82,10 +82,10 @@ class Process:
 class World:
     """An editor, the relay, and the process, with queues between them."""
 
-    def __init__(self, text: str, shown: str | None = None) -> None:
+    def __init__(self, text: str, shown: str | None = None, *, has_lf: bool = False) -> None:
         self.process = Process(text)
         self.editor = ModelEditor(text if shown is None else shown)
-        self.relay = Relay(self.editor.text)
+        self.relay = Relay(self.editor.text, has_lf=has_lf)
 
     def hear_editor(self) -> None:
         typed = self.relay.from_editor(*self.editor.outbox.popleft())
@@ -146,6 +146,7 @@ def edit_lists(draw: st.DrawFn, length: int) -> list[tuple[int, int, int]]:
     ]
 
 
+ENDS = st.sampled_from(["\r\n", "\r\n\r\n"])
 STEPS = st.sampled_from(
     ["type"] * 4 + ["hear"] * 2 + ["receive"] * 2 + ["others", "up", "up", "down", "down"]
     + ["confirm", "fail", "connect", "connect"]
@@ -211,14 +212,16 @@ def test_nothing_is_lost_or_doubled_whenever_the_process_ends(data: st.DataObjec
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.data())
-def test_an_editor_and_a_process_converge(data: st.DataObject) -> None:
+@given(st.data(), st.booleans())
+def test_an_editor_and_a_process_converge(data: st.DataObject, has_lf: bool) -> None:
+    """Whatever their line ends are: an editor that has LF, too, may begin with CRLF throughout."""
     texts = st.text("ab\n\r😀e\u0301", max_size=8)
-    world = World(data.draw(texts), "\n" + data.draw(texts))  # not CRLF throughout
+    lines = st.lists(st.text("ab", max_size=2), max_size=4).map(lambda all_of: "\r\n".join(all_of))
+    world = World(data.draw(texts), data.draw(texts | lines), has_lf=has_lf)
 
     def draw(text: str) -> list[Edit]:
         return [
-            Edit(at, gone, data.draw(st.text("xy\n\r", max_size=2)) if size else "")
+            Edit(at, gone, data.draw(ENDS | st.text("xy\n\r", max_size=2)) if size else "")
             for at, gone, size in data.draw(edit_lists(len(text)))
         ]
 
@@ -245,7 +248,34 @@ def test_an_editor_and_a_process_converge(data: st.DataObject) -> None:
                 world.connect(data.draw(st.integers(-1, 3)))
     world.settle()
 
-    assert world.editor.text == world.process.text == world.relay.text
+    shown = world.process.text
+    assert world.relay.text == shown
+    if world.relay._crlf:
+        assert not has_lf
+        shown = shown.replace("\n", "\r\n")
+    assert world.editor.text == shown
+
+
+def test_an_editor_with_lf_that_begins_with_returns_is_not_taken_for_one_with_crlf() -> None:
+    """A file "0" CR CR LF in Neovim: 'fileformat' dos, and a CR at the end of the line."""
+    world = World("0\r\r\n", "0\r\n", has_lf=True)
+    world.settle()
+    assert world.editor.text == "0\r\r\n"
+    world.editor.type([Edit(1, 1, "x\n")])
+    world.process.others([Edit(0, 0, "\n")])
+    world.settle()
+    assert world.editor.text == world.process.text == "\n0x\n\r\n"
+
+
+def test_a_wrong_guess_at_crlf_is_taken_back() -> None:
+    """An editor that does not say what it has: its first LF without a CR does."""
+    world = World("0\r\r\n", "0\r\n")
+    world.settle()
+    assert world.editor.text == "0\r\r\r\n"  # each LF of ours as CRLF
+    world.editor.type([Edit(0, 0, "x\n")])
+    world.process.others([Edit(0, 0, "\n")])
+    world.settle()
+    assert world.editor.text == world.process.text == "\nx\n0\r\r\n"
 
 
 def insertion(line: int, character: int, text: str) -> RangeEdit:

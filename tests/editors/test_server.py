@@ -366,6 +366,37 @@ def test_an_editor_with_crlf_and_one_with_lf(tmp_path: Path) -> None:
     run(work())
 
 
+def test_line_ends_are_told_to_who_wants_to_know_and_follow_who_chooses(tmp_path: Path) -> None:
+    async def work() -> None:
+        pool = Pool(tmp_path)
+        async with (
+            serving(pool, "ann", notes="0\r\r\n") as node,
+            open_editor() as vim,
+            open_editor() as emacs,
+        ):
+            uri, file = uri_of(node, "notes.txt"), node.home.state.folder / "notes.txt"
+            await vim.request("initialize", version="1", extensions=["line_ends"])
+            await emacs.request("initialize", version="1", extensions=[])
+            await vim.open(uri, "0\r\n")  # CRLF throughout, if it were no LF editor
+            await emacs.open(uri, "0\r\r\n")
+            await until(lambda: vim.buffers[uri].text == "0\r\r\n", "corrected as it is")
+            await until(lambda: vim.told("line_ends") == [{"uri": uri, "crlf": False}], "told")
+
+            file.write_bytes(b"1\r\n")
+            await until(lambda: vim.told("line_ends")[1:] == [{"uri": uri, "crlf": True}], "told")
+            await until(lambda: vim.buffers[uri].text == "1\n", "the CR is of the line end now")
+            assert emacs.told("line_ends") == []
+
+            assert "error" in await vim.request("line_ends", uri=uri, crlf="yes")
+            await vim.request("line_ends", uri=uri, crlf=False)
+            await until(lambda: len(vim.told("line_ends")) == 3, "everyone is told")
+            emacs.notify("close", uri=uri)
+            vim.notify("close", uri=uri)
+            await until(lambda: file.read_bytes() == b"1\n", "the file is written so")
+
+    run(work())
+
+
 def test_edits_that_come_before_the_answer_to_open_are_kept(tmp_path: Path) -> None:
     async def work() -> None:
         async with serving(Pool(tmp_path), "ann", notes="new\n") as node, open_editor() as emacs:

@@ -175,6 +175,11 @@ class Neovim:
         assert isinstance(text, str)
         return text
 
+    def written(self) -> bytes:
+        """What the current buffer would write, byte for byte."""
+        ends = {"unix": "\n", "dos": "\r\n"}[self.lua("return vim.bo.fileformat")]
+        return self.text().replace("\n", ends).encode()
+
     def cursor(self) -> tuple[int, int]:
         """Line from 1, byte from 0."""
         line, byte = self.call("nvim_win_get_cursor", 0)

@@ -88,33 +88,38 @@ class RealPool:
             # A save by another program may still wait to be known as none of an editor's: then the
             # text changes once more, and the Neovims write it.
             wait_until(
-                lambda: (
-                    equal() and {self._shared(name, path) for name in self.peers} == {texts()[0]}
-                ),
-                "one content in every copy",
+                lambda: equal() and len(self._contents(path)) == 1,
+                "one content in every copy, byte for byte",
                 SETTLES_WITHIN,
             )
         except AssertionError as problem:
             told = [str(problem)]
-            told += [f"{n}'s Neovim: {v.text()!r}\n{v.messages()}" for n, v in self.neovims]
+            told += [f"{n}'s Neovim: {v.written()!r}\n{v.messages()}" for n, v in self.neovims]
             told += [f"{n}'s file: {self.file(n, path).read_bytes()!r}" for n in self.peers]
             raise AssertionError("\n".join(told)) from None
         return texts()[0]
 
-    def _shared(self, name: str, path: str) -> str:
-        data = self.file(name, path).read_bytes()
-        if data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
-            data = data.replace(b"\r\n", b"\n")
-        return data.decode()
+    def _contents(self, path: str) -> set[bytes]:
+        """What there is: on the disks, and what the Neovims would write there."""
+        shown = {neovim.written() for _, neovim in self.neovims}
+        return shown | {self.file(name, path).read_bytes() for name in self.peers}
 
     def save_by_another_program(self, name: str, path: str, chance: random.Random) -> str:
-        """Add a line to the file as it is on disk, and say which."""
+        """Add a line to the file as it is on disk, and say which. Half of these programs write
+        all lines with the ends that they are used to.
+        """
         there = self.file(name, path)
-        line = f"by hand {chance.randrange(10**9)}"
-        lines = there.read_bytes().split(b"\n")
+        number = chance.randrange(10**9)
+        line = f"by hand {number}"
+        data = there.read_bytes()
+        lines = data.split(b"\n")
         lines.insert(chance.randint(0, len(lines) - 1), line.encode())
-        there.write_bytes(b"\n".join(lines))
-        return line
+        data = b"\n".join(lines)
+        ends = (b"\n", b"\r\n", None, None)[number % 4]
+        if ends is not None:
+            data = data.replace(b"\r\n", b"\n").replace(b"\n", ends)
+        there.write_bytes(data)
+        return f"{line} {ends!r}"
 
     def close_neovims(self) -> None:
         """The next test has its own."""

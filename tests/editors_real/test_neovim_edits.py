@@ -33,7 +33,8 @@ def ada(party: Party) -> Guest:
 
 
 def _show(party: Party, text: str) -> None:
-    party.edit([Edit(0, len(party.text), text)])
+    if party.text != text:  # else nobody could tell when it has arrived
+        party.edit([Edit(0, len(party.text), text)])
     party.settle()
     party.guests[0].neovim.input("gg0")
 

@@ -115,6 +115,9 @@ def test_buffers_that_may_not_change_follow_all_the_same(
     server.edit(uri, 0, (0, 0, 0, 0, "two\n"))
     received(neovim, 1)
     assert neovim.text() == "two\none\n"
+    wait_until(lambda: (folder / "a").read_text() == "two\none\n", "written")
+    server.notify("line_ends", uri=uri, crlf=True)
+    wait_until(lambda: (folder / "a").read_bytes() == b"two\r\none\r\n", "written")
     assert neovim.lua("return {vim.bo.modifiable, vim.bo.readonly}") == [False, True]
     assert neovim.messages() == ""
 
@@ -151,3 +154,47 @@ def test_a_file_made_in_neovim_becomes_live(
     server.answer(server.hear("open"), "There is no such file.")
     assert server.open()[1] == "first\n"
     neovim.live()
+
+
+def test_the_file_follows_the_line_ends_of_others(
+    start: Start, server: PlayedServer, folder: Path
+) -> None:
+    """Whatever Neovim took it for; and again when they change."""
+    neovim = start()
+    path = folder / "a"
+    uri, _ = opened(neovim, server, path, "one\ntwo\n")
+    server.notify("line_ends", uri=uri, crlf=True)
+    wait_until(lambda: path.read_bytes() == b"one\r\ntwo\r\n", "written")
+    server.edit(uri, 0, (0, 0, 0, 0, "0\r\n"))
+    server.notify("line_ends", uri=uri, crlf=False)
+    wait_until(lambda: path.read_bytes() == b"0\r\none\ntwo\n", "written")
+    assert not server.waits()
+    assert neovim.lua("return vim.bo.modified") is False
+    assert neovim.messages() == ""
+
+
+def test_the_persons_fileformat_is_told_when_it_is_written(
+    start: Start, server: PlayedServer, folder: Path
+) -> None:
+    """Not if a line has a CR at its end: nobody could tell it from the line's end."""
+    neovim = start()
+    path = folder / "a"
+    uri, _ = opened(neovim, server, path, "one\ntwo\n")
+    server.notify("line_ends", uri=uri, crlf=False)
+    neovim.wait("return (...).crlf == false", "told")
+    neovim.command("set fileformat=dos")
+    assert not server.waits()
+    neovim.command("write")
+    assert server.hear("line_ends")["params"] == {"uri": uri, "crlf": True}
+    assert path.read_bytes() == b"one\r\ntwo\r\n"
+    server.notify("line_ends", uri=uri, crlf=False)
+    wait_until(lambda: path.read_bytes() == b"one\ntwo\n", "written")
+
+    server.edit(uri, 0, (0, 3, 0, 3, "\r"))
+    received(neovim, 1)
+    neovim.command("set fileformat=dos")
+    neovim.command("write")
+    assert neovim.lua("return vim.bo.fileformat") == "unix"
+    assert path.read_bytes() == b"one\r\ntwo\n"
+    assert "'fileformat' stays unix" in neovim.messages()
+    assert not server.waits()

@@ -119,6 +119,9 @@ class FakeRequests:
     async def set_live(self, path: str, *, live: bool) -> dict[str, Any]:
         raise MeerkatError(f"{path} is no database.")
 
+    def databases(self) -> list[dict[str, Any]]:
+        return []
+
     def author_name(self, author: bytes) -> str:
         return NAMES.get(author.hex(), author.hex())
 

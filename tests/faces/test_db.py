@@ -357,6 +357,60 @@ def test_list_and_status_and_what_is_no_database(pair: Pair, meerkat: Meerkat):
     assert (wrong.returncode, "notes.txt" in wrong.stderr) == (1, True)
 
 
+def wait_state(peer: DemoPeer, path: str, state: str) -> None:
+    def is_so() -> bool:
+        listed = ask(peer, schema.DbList())["databases"]
+        return any((one["path"], one["state"]) == (path, state) for one in listed)
+
+    wait_for(is_so, f"{path} is {state} at {peer.name}", within=SOON)
+
+
+def test_what_cannot_be_live_is_listed_with_the_reason(pair: Pair, meerkat: Meerkat):
+    file = pair.alice.folder / f"refused-{pair.path}"
+    connection = sqlite3.connect(file)
+    connection.execute("CREATE TABLE meerkat_mine (a)")
+    connection.close()
+    wait_state(pair.alice, file.name, "refused")
+
+    listed = meerkat("db", "list", pair.alice.folder)
+    status = meerkat("db", "status", file)
+    told = json.loads(meerkat("db", "status", file, "--json").stdout)
+
+    (line,) = (line for line in listed.stdout.splitlines() if line.startswith("refused-"))
+    assert "refused: " in line
+    assert status.returncode == 0
+    assert "names that begin with meerkat_" in status.stdout
+    assert (told["state"], told["tables"]) == ("refused", [])
+    assert told["problem"] in status.stdout
+
+
+def test_a_rule_stops_it_and_its_end_brings_all_together(pair: Pair, meerkat: Meerkat):
+    alice, bob = pair.files
+    rules = pair.alice.folder / ".meerkatignore"
+    taken = pair.alice.status()["content_bytes"]
+    assert taken >= alice.stat().st_size
+    with sqlite3.connect(alice) as program:  # which keeps it open
+        rules.write_text(f"{pair.path}\n")
+        for peer in (pair.alice, pair.bob):
+            wait_state(peer, pair.path, "ignored")
+        program.execute("INSERT INTO plants (name) VALUES ('alice''s')")
+    program.close()
+    with sqlite3.connect(bob) as other:
+        other.execute("INSERT INTO plants (name) VALUES ('bob''s')")
+    other.close()
+
+    status = meerkat("db", "status", alice)
+    off = meerkat("db", "off", alice)
+    assert (status.returncode, "A rule of this folder ignores it" in status.stdout) == (0, True)
+    assert (off.returncode, "is ignored here" in off.stderr) == (1, True)
+    rules.unlink()
+    for peer in (pair.alice, pair.bob):
+        pair.wait_live(peer)
+    names = "SELECT name FROM plants ORDER BY name"
+    for peer in (pair.alice, pair.bob):
+        pair.wait_rows(peer, names, [["alice's"], ["bean"], ["bob's"], ["mint"]])
+
+
 def test_a_query_in_three_forms(pair: Pair, meerkat: Meerkat):
     alice, _ = pair.files
     sql = "SELECT * FROM plants WHERE id >= ? ORDER BY id"

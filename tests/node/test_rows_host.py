@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,16 @@ def test_a_database_that_crashes_again_and_again_is_given_up(tmp_path: Path):
         assert (path, problem) == (NAME, given_up.reason)
         with pytest.raises(MeerkatError, match="crashed 3 times"):
             await peer.host.query(NAME, "SELECT 1")
+        peer.load()
+        await peer.wait_for(rows.DatabaseDetached, len(peer.of(rows.DatabaseDetached)) + 1)
+        attached = len(peer.of(rows.DatabaseAttached))
+        peer.host.send(rows.LoadDatabase(VERSION, peer.base, AUTHOR, again=True))
+        peer.host.send(rows.AttachDatabase(VERSION, NAME))
+        await peer.wait_for(rows.DatabaseAttached, attached + 1)
+        assert peer.host.databases() == [(NAME, "", 0)]
+        assert "keeps crashing" in peer.host.problem
+        peer.host._config = replace(QUICK, told=0.0)  # that time has passed
+        assert peer.host.problem == ""
 
     tell(tmp_path, story)
 

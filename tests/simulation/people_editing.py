@@ -15,6 +15,7 @@ from meerkat.core.editing import (
     Closed,
     CursorShown,
     EditorMessage,
+    LineEnds,
     Moved,
     Position,
     RangeEdit,
@@ -23,7 +24,15 @@ from meerkat.core.editing import (
     Speech,
 )
 from meerkat.core.effects import Answered, Effect, TellEditor
-from meerkat.core.events import CursorMoved, Event, RangesEdited, TextClosed, TextOpened
+from meerkat.core.events import (
+    CursorMoved,
+    Event,
+    LineEndsChosen,
+    RangesEdited,
+    TextClosed,
+    TextOpened,
+)
+from meerkat.core.text_file import Eol, decode_file
 from meerkat.testing.simulator import SimulatedPeer, Simulator
 
 PIPE = 0.0005  # s, one way at most; a message takes a part of it at random
@@ -73,9 +82,12 @@ class Desks:
         self._numbers = count(1)
         simulator.on_other = self._on_effect
 
-    def open(self, one: SimulatedPeer, path: str, *, saves: bool = True) -> ModelEditor:
-        """A new editor with a file of the peer's folder."""
-        editor = ModelEditor(self, one, path, SessionId(next(self._numbers)), saves=saves)
+    def open(
+        self, one: SimulatedPeer, path: str, *, saves: bool = True, line_ends: bool = False
+    ) -> ModelEditor:
+        """A new editor with a file of the peer's folder. ``line_ends``: it has LF, and is told."""
+        number = SessionId(next(self._numbers))
+        editor = ModelEditor(self, one, path, number, saves=saves, line_ends=line_ends)
         self.editors[one.index, editor.session] = editor
         return editor
 
@@ -128,11 +140,21 @@ class ModelEditor(Piped):
     """One buffer."""
 
     def __init__(
-        self, desks: Desks, one: SimulatedPeer, path: str, session: SessionId, *, saves: bool
+        self,
+        desks: Desks,
+        one: SimulatedPeer,
+        path: str,
+        session: SessionId,
+        *,
+        saves: bool,
+        line_ends: bool,
     ) -> None:
         super().__init__(desks, one)
         self.path, self.session = path, session
         self.text = one.folder.nodes[path].data.decode()
+        self.crlf = False
+        if line_ends and (read := decode_file(self.text.encode())) is not None:
+            self.text, self.crlf = read.text, read.eol is Eol.CRLF
         self.is_open = True
         self.closed: Closed | None = None
         self.problems: list[str] = []
@@ -140,7 +162,7 @@ class ModelEditor(Piped):
         self.answers: list[Answered] = []
         self._sent = self._applied = 0
         ticket = self._ticket()
-        self._send(TextOpened(ticket, session, path, Speech.RANGES, self.text, saves))
+        self._send(TextOpened(ticket, session, path, Speech.RANGES, self.text, saves, line_ends))
 
     # -- the pipe --------------------------------------------------------------------------
 
@@ -163,6 +185,8 @@ class ModelEditor(Piped):
                 self.cursors[message.user] = message
             case Moved(path=path):
                 self.path = path
+            case LineEnds(crlf=crlf):
+                self.crlf = crlf
             case Closed():
                 self.closed = message
                 self.is_open = False
@@ -194,8 +218,16 @@ class ModelEditor(Piped):
         """Write the buffer, as it is now."""
         node = self.one.folder.nodes.get(self.path)
         executable = node.executable if node is not None else False
-        self.one.folder.write(self.path, self.text.encode(), executable=executable)
+        self.one.folder.write(self.path, self.written(), executable=executable)
         self._simulator.look(self.one)
+
+    def written(self) -> bytes:
+        """The buffer, as it would be saved."""
+        return (self.text.replace("\n", "\r\n") if self.crlf else self.text).encode()
+
+    def choose_line_ends(self, *, crlf: bool) -> None:
+        self.crlf = crlf
+        self._send(LineEndsChosen(self.session, crlf))
 
     def close(self) -> None:
         self.is_open = False

@@ -201,6 +201,26 @@ def test_a_deleted_file_can_be_made_again(tmp_path: Path) -> None:
     play(script, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [(b"a\r\nb\r\n", "a\nb\n"), (b"0\r\r\n", "0\r\r\n"), (b"a\rb\r\n", "a\rb\r\n")],
+)
+def test_it_is_made_again_with_its_line_ends(tmp_path: Path, data: bytes, text: str) -> None:
+    async def script(one: Seat, folder: MemoryFolder) -> None:
+        file = tmp_path / "b.md"
+        file.write_bytes(data)
+        folder.make("b.md", text)
+        one.app.open_path("b.md")
+        await one.until(lambda: one.app.buffer.session.state is State.LIVE)
+        file.unlink()
+        folder.end("b.md", "deleted", "b.md was deleted; what you see was its last text.")
+        await one.pilot.pause()
+        await one.press("r")
+        assert file.read_bytes() == data
+
+    play(script, tmp_path)
+
+
 def test_a_replaced_file_is_opened_anew_or_put_back(tmp_path: Path) -> None:
     async def script(one: Seat, folder: MemoryFolder) -> None:
         folder.end("a.md", "replaced", "a.md was replaced as a whole; open it again.")

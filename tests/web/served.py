@@ -46,6 +46,7 @@ class FakeEditors:
         content: str | None = None,
         *,
         saves: bool = True,
+        line_ends: bool = False,
     ) -> Opened:
         if self.problem is not None:
             raise self.problem

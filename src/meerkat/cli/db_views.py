@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Facts = Mapping[str, Any]
-FINE = "live"
+IN_WORDS = {"merging": "live", "off": "off, an ordinary file", "ignored": "ignored by a rule here"}
 CELL_CHARS = 200  # of one cell on a terminal; --json and --csv have all
 MS = 1000
 
@@ -42,14 +42,18 @@ def databases_table(found: Iterable[Facts]) -> Table:
 
 
 def _state(facts: Facts) -> str:
-    return visible(facts["problem"]) or FINE
+    state, problem = str(facts["state"]), visible(facts["problem"])
+    if problem:
+        return f"{state}: {problem}" if state != "live" else problem
+    return IN_WORDS.get(state, state)
 
 
 def database_lines(facts: Facts) -> Iterator[str]:
     """How one is."""
     yield f"{visible(facts['path'])}: {_state(facts)}"
-    yield f"  file       {byte_size(facts['file_bytes'])}, journal mode {facts['journal_mode']}"
-    yield f"  own state  {byte_size(facts['state_bytes'])}"
+    if facts["journal_mode"]:
+        yield f"  file       {byte_size(facts['file_bytes'])}, journal mode {facts['journal_mode']}"
+        yield f"  own state  {byte_size(facts['state_bytes'])}"
     if facts["aside"]:
         rows = count(facts["aside"], "row")
         yield f"  set aside  {rows}; `meerkat db conflicts` shows them"

@@ -93,7 +93,8 @@ def serving_options(function: Function) -> Function:
         click.option(
             "--port",
             type=click.IntRange(0, MAX_PORT),
-            help="Listen on this port (default: 7337 or the next free one; 0: any).",
+            help="Listen on this port (default: that of the run before; 7337 or the next "
+            "free one; 0: any).",
         ),
         click.option(
             "--no-listen",

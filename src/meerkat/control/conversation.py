@@ -173,6 +173,7 @@ class Conversation:
                 | schema.EditText()
                 | schema.TextFrame()
                 | schema.TextCursor()
+                | schema.ChooseLineEnds()
                 | schema.CloseText()
             ):
                 return await self.texts.ask(request)

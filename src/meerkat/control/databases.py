@@ -23,6 +23,12 @@ MAX_WATCHES = 256  # of one connection; guess
 MAX_ANSWER = 16 * 1024 * 1024  # characters of texts and bytes in one answer; a line holds it
 EVENT_BYTES = 256 * 1024  # of rows in one event, about: escaped, it stays below a line. guess
 EVENT_CELL = 16 * 1024  # characters or bytes of a cell in an event; longer ones are left out
+OPEN = frozenset({"live", "merging"})
+NOT_OPEN = {
+    "off": "It is an ordinary file, for everyone. `meerkat db on` merges it by rows again.",
+    "ignored": "A rule of this folder ignores it: it is not shared and not changed here.",
+}
+_NOTHING = {"file_bytes": 0, "state_bytes": 0, "journal_mode": "", "tables": []}  # is known
 CELL_BYTES = 24  # of a number in an event, with its quotes and commas; about
 PutEvent = Callable[[Mapping[str, Any]], None]
 
@@ -65,6 +71,9 @@ class PeerOfDatabases(Protocol):
 
     async def set_live(self, path: str, *, live: bool) -> dict[str, Any]:
         """Merge the database at ``path`` by rows, or treat it as an ordinary file."""
+
+    def databases(self) -> list[dict[str, Any]]:
+        """Every database, live or not, by path: ``core.status.DatabaseEntry``."""
 
     def author_name(self, author: bytes) -> str:
         """A name to show for an author."""
@@ -124,9 +133,9 @@ class Databases:
     async def _ask(self, request: schema.DatabaseRequest) -> dict[str, Any]:
         match request:
             case schema.DbList():
-                return {"databases": [_listed(*one) for one in self._desk.rows.databases()]}
+                return {"databases": self._listed()}
             case schema.DbStatus(path=path):
-                return _facts(await self._desk.rows.describe(path))
+                return await self._status(path)
             case schema.DbOff(path=path):
                 return await self._desk.requests.set_live(path, live=False)
             case schema.DbOn(path=path):
@@ -152,6 +161,31 @@ class Databases:
                 return {}
             case _:
                 return await self._page(request)
+
+    def _listed(self) -> list[dict[str, Any]]:
+        """Every database, with what the rows process or the peer says of it."""
+        said = {path: problem for path, problem, _ in self._desk.rows.databases()}
+        listed = []
+        for one in self._desk.requests.databases():
+            state, problem = one["state"], one["problem"]
+            if state in OPEN or state == "waiting":  # else it is none for the process
+                problem = problem or said.get(one["path"], "")
+                state = "waiting" if problem else state
+            facts = {"path": one["path"], "state": state, "problem": problem}
+            listed.append({**facts, "aside": one["aside"]})
+        return listed
+
+    async def _status(self, path: str) -> dict[str, Any]:
+        """How one is; of what is not open here only that, and why."""
+        try:
+            facts = _facts(await self._desk.rows.describe(path))
+        except MeerkatError as error:
+            found = next((one for one in self._listed() if one["path"] == path), None)
+            if found is None:
+                raise
+            problem = found["problem"] or NOT_OPEN.get(found["state"], str(error))
+            return {**_NOTHING, **found, "problem": problem}
+        return {**facts, "state": "live"}
 
     async def _page(self, request: schema.TableRequest) -> dict[str, Any]:
         """What a page asks, which sends no SQL."""
@@ -266,10 +300,6 @@ def _size_of(change: wire.RowChanged) -> int:
 
 def _nothing() -> None:
     pass
-
-
-def _listed(path: str, problem: str, aside: int) -> dict[str, Any]:
-    return {"path": path, "problem": problem, "aside": aside}
 
 
 def _facts(facts: wire.DatabaseFacts) -> dict[str, Any]:

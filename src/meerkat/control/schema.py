@@ -20,6 +20,7 @@ __all__ = [
     "MAX_LINE",
     "MAX_TEXT",
     "ChatHistory",
+    "ChooseLineEnds",
     "CloseText",
     "Cut",
     "DatabaseRequest",
@@ -177,6 +178,7 @@ class OpenText(_Ask, frozen=True, tag="open_text"):
 
     ``content``: what the editor shows already; a correction follows if the text is another.
     ``saves``: an editor that speaks in ranges writes the file itself; else the process does.
+    ``line_ends``: it does so with CRLF or LF as ``line_ends`` events say.
     """
 
     session: Number
@@ -184,6 +186,7 @@ class OpenText(_Ask, frozen=True, tag="open_text"):
     speech: Literal["ranges", "yjs"] = "ranges"
     content: str | None = None
     saves: bool = True
+    line_ends: bool = False
 
 
 class Replacement(Struct, frozen=True):
@@ -216,6 +219,13 @@ class TextCursor(_Ask, frozen=True, tag="text_cursor"):
     selections: Annotated[tuple[tuple[Place, Place], ...], Meta(max_length=1_024)]
 
 
+class ChooseLineEnds(_Ask, frozen=True, tag="choose_line_ends"):
+    """The file's lines should end in CRLF from now on, or in LF; if opened with ``line_ends``."""
+
+    session: Number
+    crlf: bool
+
+
 class CloseText(_Ask, frozen=True, tag="close_text"):
     """Done with an open text."""
 
@@ -237,11 +247,11 @@ RowLimit = Annotated[int, Meta(ge=1, le=MAX_ROWS)]
 
 
 class DbList(_Ask, frozen=True, tag="db_list"):
-    """The live databases of the folder. Answers ``databases``."""
+    """The databases of the folder, live or not (``state``). Answers ``databases``."""
 
 
 class DbStatus(_Ask, frozen=True, tag="db_status"):
-    """How one database is."""
+    """How one database is. If it is not open here, ``problem`` says why; ``tables`` is empty."""
 
     path: Path
 
@@ -402,7 +412,7 @@ class Heal(_Ask, frozen=True, tag="test_heal"):
 
 PeerRequest = Say | Rename | Publish | Echo | Find | ChatHistory | Network | ListFiles | People
 """What the peer itself answers."""
-TextRequest = OpenText | EditText | TextFrame | TextCursor | CloseText
+TextRequest = OpenText | EditText | TextFrame | TextCursor | ChooseLineEnds | CloseText
 """About the open texts of one connection."""
 TableRequest = DbTables | DbRows | DbCell | DbSetCell | DbInsertRow | DbDeleteRow
 """What a page asks of a database: no SQL."""

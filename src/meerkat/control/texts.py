@@ -11,6 +11,7 @@ from meerkat.core.editing import (
     CursorShown,
     EditorMessage,
     Frame,
+    LineEnds,
     Moved,
     RangeEdit,
     RangesChanged,
@@ -54,6 +55,8 @@ class OpenTexts:
                 self._editors.frame(self._session(number), data)
             case schema.TextCursor(session=number, selections=selections):
                 self._editors.cursor(self._session(number), selections)
+            case schema.ChooseLineEnds(session=number, crlf=crlf):
+                self._editors.choose_line_ends(self._session(number), crlf=crlf)
             case schema.CloseText(session=number):
                 session = self._sessions.pop(number, None)
                 if session is not None:
@@ -98,6 +101,7 @@ class OpenTexts:
                 lambda message: self._tell(number, message),
                 request.content,
                 saves=request.saves,
+                line_ends=request.line_ends,
             )
         except BaseException:
             self._sessions.pop(number, None)
@@ -143,6 +147,8 @@ def describe_message(message: EditorMessage) -> dict[str, Any]:
             }
         case Moved(path=path):
             return {"what": "moved", "path": path}
+        case LineEnds(crlf=crlf):
+            return {"what": "line_ends", "crlf": crlf}
         case Closed(reason=reason, text=text):
             return {"what": "closed", "reason": reason, "text": text}
         case _:

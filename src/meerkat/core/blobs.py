@@ -24,7 +24,7 @@ from .messages import MAX_CHUNKS, HaveChunks, NoChunks, WantChunks
 from .ports import Store
 from .shelf import Place, Shelf
 from .sources import BlobsConfig, Sources
-from .status import Transfer
+from .status import Problem, Transfer
 from .wishes import Wishes
 
 __all__ = ["Blobs", "BlobsConfig"]
@@ -32,6 +32,7 @@ __all__ = ["Blobs", "BlobsConfig"]
 
 MAX_PASSED = 64  # chunks that nobody can give now, looked at in one go
 MIXED = 8  # chunks asked for in any order: all by all is no better (measured, 24 peers, 19 chunks)
+NOT_KEPT = "what arrives of it cannot be kept here; it is tried again"
 SOONEST = 0.01  # s of a nap, lest it end before its time and begin again and again. guess
 
 
@@ -45,6 +46,7 @@ class _Download:
     data: bytes | None = None  # of a blob of one chunk
     missing: dict[ContentHash, list[int]] = field(default_factory=dict)
     offsets: list[int] = field(default_factory=list)  # of each chunk, once prepared
+    why: str = ""  # it cannot be kept here now
     total_bytes: int = 0
     left_bytes: int = 0
 
@@ -151,6 +153,16 @@ class Blobs:
         """Paths whose content is not on the disk yet."""
         return self._paths.keys()
 
+    @property
+    def problems(self) -> list[Problem]:
+        """Why content cannot be kept here now, by path."""
+        return [
+            Problem(path, f"Not written yet: {download.why}.")
+            for download in self._downloads.values()
+            if download.why and not download.ready
+            for path in sorted(download.paths)
+        ]
+
     # -- what others want ------------------------------------------------------------------
 
     def index(self, contents: Iterable[tuple[bytes, Sequence[Chunk]]]) -> None:
@@ -179,8 +191,8 @@ class Blobs:
         found: list[tuple[ContentHash, Place]] = []
         absent: list[ContentHash] = []
         for chunk, before in chunks:
-            place = self._shelf.locate(chunk)
-            if place is None or place == before:
+            place = self._shelf.locate(chunk, beyond=before)
+            if place is None:
                 absent.append(chunk)
             else:
                 found.append((chunk, place))
@@ -279,11 +291,11 @@ class Blobs:
         if blob is None or download is None:
             return
         if result.outcome is not Outcome.DONE:
+            download.why = result.detail
             self._failed.append(blob)
             return
         download.prepared = True
         self._assembling.add(blob)
-        self._nap = self._config.retry
         download.offsets = _offsets(download.chunks)
         download.left_bytes = 0
         for index in self._mixed(result.missing):
@@ -305,6 +317,8 @@ class Blobs:
         download = self._downloads.get(blob)
         if download is None or not download.prepared:
             return  # an earlier wish for it; preparing finds what is there
+        if stored:
+            self._nap, download.why = self._config.retry, ""
         for index in stored:
             chunk = download.chunks[index]
             indexes = download.missing.get(chunk.hash)
@@ -316,9 +330,19 @@ class Blobs:
                     del download.missing[chunk.hash]
                     # Asked for once more meanwhile, if this blob was given up and wanted again.
                     self._unwant(chunk.hash, blob)
-        for index in failed:
-            self._want(blob, download, index)
+        if failed:
+            self._put_off(blob, download)
         self._check_ready(blob, download)
+
+    def _put_off(self, blob: ContentHash, download: _Download) -> None:
+        """Nothing more can be kept of it: to fetch it meanwhile would only be a waste."""
+        for chunk in download.missing:
+            self._unwant(chunk, blob)
+        download.missing.clear()
+        download.prepared = False
+        self._assembling.discard(blob)
+        download.why = download.why or NOT_KEPT
+        self._failed.append(blob)
 
     def _stored(self, blob: ContentHash, download: _Download, index: int) -> None:
         chunk = download.chunks[index]

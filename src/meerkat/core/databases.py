@@ -23,6 +23,7 @@ from .effects import Answered, Effect, Perform, StartTimer, TellRows
 from .events import DatabaseRequested
 from .files import Export, KeepBase, KeepResult, Kind, Outcome, Seen
 from .ids import ContentHash, VersionId
+from .ignored import Ignored
 from .imports import Imports
 from .live_database import Copy, LiveDatabase, Situation, Stand
 from .operation import Operation
@@ -43,7 +44,7 @@ from .rows import (
     RowsCaptured,
     RowsReport,
 )
-from .status import DatabaseEntry, Problem
+from .status import Problem
 from .timing import ROUNDING
 from .tree import File, Version
 from .vectors import Vector, raised
@@ -71,6 +72,7 @@ class Databases:
     def __init__(self, store: Store, replica: Replica, disk: Disk, blobs: Blobs) -> None:
         self._store, self._replica, self._disk, self._blobs = store, replica, disk, blobs
         self.imports = Imports(replica, disk)
+        self.ignored = Ignored(disk, self.imports)
         self._captures = Captures(store, replica)
         self._author = bytes(replica.log.author)
         self._lives: dict[bytes, LiveDatabase] = {}
@@ -105,7 +107,11 @@ class Databases:
         """Whether every database in the folder has all that the log has."""
         if not (self._disk.databases or self.imports or self._wanted or self._leaving):
             return True
-        lives = (self._lives.get(version) for version in self._disk.databases.values())
+        lives = (
+            self._lives.get(version)
+            for path, version in self._disk.databases.items()
+            if path not in self.ignored
+        )
         return not (self.waiting or self.imports) and all(
             live is not None and live.is_settled for live in lives
         )
@@ -215,6 +221,10 @@ class Databases:
 
     def request(self, event: DatabaseRequested) -> None:
         """A person wants a database to be merged by rows, or not."""
+        shown = self._replica.view.files.get(event.path)
+        live = self._lives.get(shown.version) if shown is not None and event.live else None
+        if live is not None:
+            live.try_again()
         self._out += self.imports.switch(event)
 
     def begin_import(self, seen: Seen) -> None:
@@ -354,32 +364,34 @@ class Databases:
             for live in self._lives.values():
                 self._step(live, engaged, looked=looked)
         out, self._out = self._out, []
+        out += self.ignored.take()
         out += self.imports.lost()
         out += self.imports.evaluate()
         out += self._wake()
         return out
 
     def _step(self, live: LiveDatabase, engaged: Callable[[str], bool], *, looked: bool) -> None:
-        place = next(
-            (
-                path
-                for path in self._disk.places_of(live.version)
-                if self._disk.entries[path].at != STALE
-            ),
-            None,
-        )
+        places = [
+            path
+            for path in self._disk.places_of(live.version)
+            if self._disk.entries[path].at != STALE
+        ]
+        place = min(places, key=self.ignored.__contains__, default=None)
+        hidden = place is not None and place in self.ignored
         if place is not None and live.is_hopeless:
             self.imports.released(place)
         wanted = live.version in self._wanted.values()
         at = place or live.target
+        is_needed = not hidden if place is not None else wanted and not self._is_importing(live)
         situation = Situation(
             place,
             place in self._leaving or (place is not None and self.imports.is_leaving(place)),
             wanted,
             bool(at) and engaged(at),
-            place is not None or (looked and wanted and not self._is_importing(live)),
+            is_needed and (looked or (place is not None and self.ignored.known)),
             self._author,
             self._now,
+            hidden,
         )
         for request in live.step(situation):
             if live.loaded and not live.begun:
@@ -471,32 +483,19 @@ class Databases:
         """What people should know, by path."""
         found = [Problem(path, reason) for path, reason in self.imports.refused.items()]
         places = {**{version: path for path, version in self._wanted.items()}}
-        places.update((version, path) for path, version in self._disk.databases.items())
+        databases = self._disk.databases.items()
+        places.update((version, path) for path, version in databases if path not in self.ignored)
         for version, path in places.items():
             text = self.problem(version)
             if text:
                 found.append(Problem(path, text))
         return sorted(found, key=lambda one: one.path)
 
-    def describe(self) -> list[DatabaseEntry]:
-        """Every database of the pool, live or turned off, by path."""
-        replica = self._replica
-        found: list[DatabaseEntry] = []
-        for path, shown in replica.view.files.items():
-            file, version = replica.tree.find(shown.file, shown.version)
-            if file is None or version is None:
-                continue
-            if version.kind == "rows":
-                found.append(self._entry(path, file, version))
-            elif (file.plain and shown.main) or path in self.imports.refused:
-                reason = self.imports.refused.get(path, "")
-                found.append(DatabaseEntry(path, file.id.hex(), version.id.hex(), "off", reason, 0))
-        return sorted(found, key=lambda one: one.path)
-
-    def _entry(self, path: str, file: File, version: Version) -> DatabaseEntry:
+    def state(self, path: str, version: Version) -> str:
+        """How one is that the pool shows at a path, as in ``DatabaseEntry``."""
         live = self._lives.get(version.id)
-        state = "waiting"
+        if path in self.ignored:
+            return "ignored"
         if live is not None and live.stand is Stand.ATTACHED and live.path == path:
-            state = "live" if live.feed.is_idle else "merging"
-        problem, aside = self.problem(version.id), self.aside(version.id)
-        return DatabaseEntry(path, file.id.hex(), version.id.hex(), state, problem, aside)
+            return "live" if live.feed.is_idle else "merging"
+        return "waiting"

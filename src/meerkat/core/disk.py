@@ -18,9 +18,11 @@ from .ports import Store, Table
 from .vectors import Shares
 from .view import ancestors
 
-__all__ = ["STALE", "Disk", "DiskEntry", "Intent"]
+__all__ = ["IGNORED", "STALE", "Disk", "DiskEntry", "Intent"]
 
-STALE = b"stale"  # ``DiskEntry.at`` of a database: an old copy stands there, to be replaced
+# ``DiskEntry.at`` of a database:
+STALE = b"stale"  # an old copy stands there, to be replaced
+IGNORED = b"ignored"  # a rule hides it: neither told nor touched until the rule goes
 
 
 class DiskEntry(msgspec.Struct, frozen=True, array_like=True):

@@ -22,6 +22,7 @@ __all__ = [
     "CursorShown",
     "EditorMessage",
     "Frame",
+    "LineEnds",
     "Moved",
     "Position",
     "RangeEdit",
@@ -100,6 +101,16 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class LineEnds:
+    """How the lines of the text end in its file from now on; for an editor that writes it.
+
+    ``crlf``: every LF is CRLF there. Else the file is the text, whatever its line ends are.
+    """
+
+    crlf: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The session is over.
 
@@ -112,4 +123,4 @@ class Closed:
     text: str
 
 
-EditorMessage = RangesChanged | Frame | CursorShown | Moved | Closed
+EditorMessage = RangesChanged | Frame | CursorShown | Moved | LineEnds | Closed

@@ -27,6 +27,7 @@ __all__ = [
     "InviteRequested",
     "JobsDone",
     "Knocked",
+    "LineEndsChosen",
     "LinkDown",
     "LinkId",
     "LinkUp",
@@ -124,7 +125,9 @@ class TimerExpired:
 class FilesObserved:
     """The folder found changes. ``moved`` pairs (old path, new path).
 
-    ``touched``: the same content as known, under a new signature.
+    ``touched``: the same content as known, under a new signature. ``hidden``: live databases that
+    a rule ignores from now on, before all the rest; one that is not any more is seen, or gone. The
+    first observation after a start names all that are.
     """
 
     seen: tuple[Seen, ...] = ()
@@ -132,6 +135,7 @@ class FilesObserved:
     moved: tuple[tuple[str, str], ...] = ()
     touched: tuple[tuple[str, Observed], ...] = ()
     scan_complete: bool = False
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +202,7 @@ class TextOpened:
     The facts of the answer: ``path``, ``file`` and ``version`` (hexadecimal), and ``text``, which
     a session that speaks in ranges starts from (if ``content``, what its editor shows, is another,
     a correction follows). ``saves``: an editor that speaks in ranges writes the file itself.
+    ``line_ends``: it does so with the line ends that it is told (``LineEnds``).
     """
 
     ticket: int
@@ -206,6 +211,7 @@ class TextOpened:
     speech: Speech
     content: str | None = field(repr=False, default=None)
     saves: bool = True
+    line_ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +241,14 @@ class CursorMoved:
 
     session: SessionId
     selections: tuple[Selection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LineEndsChosen:
+    """A person wants the lines of the file to end in CRLF from now on, or in LF."""
+
+    session: SessionId
+    crlf: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +349,7 @@ Event = (
     | RangesEdited
     | FramesReceived
     | CursorMoved
+    | LineEndsChosen
     | TextClosed
     | InviteRequested
     | Knocked

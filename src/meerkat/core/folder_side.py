@@ -29,6 +29,7 @@ from .replica import Replica
 from .saves import Holders, Saves
 from .status import Problem
 from .timing import NEVER, ROUNDING
+from .tree import Version
 
 __all__ = ["FolderSide"]
 
@@ -83,10 +84,18 @@ class FolderSide:
         """Paths that the disk does not hold yet as the pool has them."""
         return self._planner.pending_count
 
+    def database_state(self, path: str, version: Version) -> str:
+        """How a database is that the pool shows at a path, as in ``DatabaseEntry``."""
+        return "ignored" if path in self._planner.ignored else self.databases.state(path, version)
+
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What could not be written, and why."""
-        found = [*self._planner.problems.values(), *self.databases.problems]
+        found = [
+            *self._planner.problems.values(),
+            *self.databases.problems,
+            *self.blobs.problems,
+        ]
         return tuple(sorted(found, key=lambda one: one.path))
 
     # -- what happens ----------------------------------------------------------------------
@@ -98,7 +107,7 @@ class FolderSide:
 
     def observe(self, event: FilesObserved, now: float, wall: float) -> list[Effect]:
         """The folder changed: our own operations follow from it."""
-        heard = self._forget_imports(event)
+        heard = [*self.databases.ignored.hide(event.hidden), *self._forget_imports(event)]
         self._local.observe(self._saves.sift(event, now, wall), wall)
         self._take_databases(wall)
         paths = [seen.path for seen in event.seen] + list(event.gone)
@@ -114,6 +123,8 @@ class FolderSide:
         imports = self.databases.imports
         for path in [*event.gone, *(old for old, _ in event.moved)]:
             imports.gone(path)
+        for old, new in event.moved:
+            imports.moved(old, new)
         heard: list[Effect] = []
         for seen in event.seen:
             imports.forget(seen.path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .disk import Disk
+from .disk import IGNORED, Disk
 from .effects import Answered, Effect, TellRows, TreatAsPlain
 from .events import DatabaseRequested
 from .files import DatabaseContent, Kind, Seen
@@ -24,6 +24,7 @@ NOT_HERE = "{path} is not in this folder yet; try again when it is."
 NO_SQLITE = "{path} is no SQLite database."
 GONE = "{path} has gone meanwhile."
 OPEN = "A program has {path} open; close it and try again."
+IGNORED_HERE = "{path} is ignored here: a rule in .meerkatignore or config.toml names it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Imports:
         """A database stands where none of the pool does."""
         self._ticket += 1
         self._pending[seen.path] = (self._ticket, seen)
-        return TellRows(ImportDatabase(self._ticket, seen.path))
+        return TellRows(ImportDatabase(self._ticket, seen.path, seen.path in self._on))
 
     def begin_again(self) -> list[Effect]:
         """A new rows process."""
@@ -85,6 +86,11 @@ class Imports:
         """Nothing stands there any more."""
         self.forget(path)
         self.refused.pop(path, None)
+
+    def hide(self, path: str) -> Iterator[Effect]:
+        """A rule ignores it from now on."""
+        self.forget(path)
+        yield from self._fail(path, IGNORED_HERE)
 
     def imported(self, report: DatabaseImported) -> Seen | None:
         """What was seen, with its content; None if it does not matter any more."""
@@ -122,6 +128,8 @@ class Imports:
             problem = NO_FILE
         elif entry is None or entry.version != version.id:
             problem = NOT_HERE
+        elif entry.at == IGNORED:
+            problem = IGNORED_HERE
         elif (version.kind == "rows") == event.live:
             problem = "" if event.live else NOT_LIVE
             if event.live:
@@ -198,14 +206,38 @@ class Imports:
         if not (tree.plain or self.refused or self._let_go or self._plain):
             return
         wanted = {*self.refused, *self._let_go}
-        for file_key in tree.plain:
-            file = tree.files[file_key]
-            entry = self._disk.get(file.path)
+        for path in self._plain_places():
+            entry = self._disk.get(path)
             live = entry is not None and entry.kind == Kind.DATABASE.value
-            if not live and file.path not in self._on and file.shown():
-                wanted.add(file.path)
+            if not live and path not in self._on:
+                wanted.add(path)
         for path in sorted(wanted - self._plain):
             yield TreatAsPlain(path, plain=True)
         for path in sorted(self._plain - wanted):
             yield TreatAsPlain(path, plain=False)
         self._plain = wanted
+
+    def _plain_places(self) -> Iterator[str]:
+        """Where the files that people turned off belong, and where they stand until they go."""
+        tree, view = self._replica.tree, self._replica.view
+        for file_key in tree.plain:
+            for version in tree.files[file_key].shown():
+                place = view.place_of(version.id)
+                if place is not None:
+                    yield place
+        for path in self._plain:
+            entry = self._disk.get(path)
+            if entry is not None and entry.file in tree.plain:
+                yield path
+
+    def moved(self, old: str, new: str) -> None:
+        """A file has another path now; the folder treats it there as it did here."""
+        if old in self._plain:
+            self._plain.add(new)
+        else:
+            self._plain.discard(new)
+
+    def placed(self, path: str) -> None:
+        """A live database was put there: the folder takes it for one, whatever it was told."""
+        self.refused.pop(path, None)
+        self._plain.discard(path)

@@ -50,6 +50,7 @@ class Situation:
 
     ``place``: where it stands. ``leaving``: that it should be let go of. ``wanted``: a path waits
     for a copy. ``engaged``: the planner works, or is about to, where it stands or shall stand.
+    ``hidden``: a rule ignores it where it stands.
     """
 
     place: str | None
@@ -59,6 +60,7 @@ class Situation:
     may_load: bool
     author: bytes
     now: float
+    hidden: bool = False
 
 
 @dataclass(slots=True)
@@ -88,6 +90,7 @@ class LiveDatabase:
     problem: str = ""  # why it is not attached
     complaint: str = ""  # what the rows process says of its content
     aside: int = 0
+    again: bool = False  # a person wants it to be loaded, whatever happened before
 
     # -- deciding --------------------------------------------------------------------------
 
@@ -95,8 +98,8 @@ class LiveDatabase:
         """What to ask for next."""
         if not self.loaded:
             if self.based and not self.loading and now.may_load:
-                self.loading = True
-                yield LoadDatabase(self.version, self.base, now.author)
+                again, self.again, self.loading = self.again, False, True
+                yield LoadDatabase(self.version, self.base, now.author, again)
             return
         yield from self._stand_there(now) if now.place is not None else self._be_without(now)
         if self._may_feed(now):
@@ -111,14 +114,17 @@ class LiveDatabase:
             self.feed.go_on()
         if self.stand is Stand.DETACHING or self.behind:
             return
-        if self.stand is Stand.LOOSE:
+        if now.hidden:
+            if self.stand is not Stand.LOOSE:
+                yield self._detach(leave=True)
+        elif self.stand is Stand.LOOSE:
             if (self.released and (now.engaged or now.leaving)) or now.now < self.retry_at:
                 return
             yield self._attach(now.place)
         elif self.path != now.place or self.replaced:
             yield self._attach(now.place)
         elif now.leaving and self.stand is Stand.ATTACHED and now.now >= self.retry_at:
-            yield self._detach(gone=False)
+            yield self._detach()
 
     def _attach(self, place: str) -> AttachDatabase:
         self.stand, self.path, self.bound = Stand.ATTACHING, place, True
@@ -126,9 +132,9 @@ class LiveDatabase:
         self.copy, self.target = Copy.NONE, ""
         return AttachDatabase(self.version, place)
 
-    def _detach(self, *, gone: bool) -> DetachDatabase:
+    def _detach(self, *, gone: bool = False, leave: bool = False) -> DetachDatabase:
         self.stand, self.released, self.gone = Stand.DETACHING, False, gone
-        return DetachDatabase(self.version, gone)
+        return DetachDatabase(self.version, gone, leave)
 
     def _be_without(self, now: Situation) -> Iterator[RowsRequest]:
         if self.behind:
@@ -154,12 +160,19 @@ class LiveDatabase:
         is_free = self.stand is Stand.LOOSE and self.copy is Copy.NONE
         return is_free and now.wanted and not now.engaged
 
+    def try_again(self) -> None:
+        """A person wants it merged; if it was given up, begin once more."""
+        if not self.loaded and self.complaint:
+            self.again, self.loading, self.failed = True, False, False
+            self.complaint = self.problem = ""
+
     # -- what the rows process says --------------------------------------------------------
 
     def restarted(self) -> None:
         """A new rows process knows nothing of it."""
         self.loaded = self.loading = self.behind = False
         self.stand, self.copy, self.bound = Stand.LOOSE, Copy.NONE, self.begun
+        self.complaint = ""  # the new one says what it finds, but not that all is well
         self.feed.stop()
 
     def exported(self, reason: str, now: float) -> None:

@@ -27,12 +27,13 @@ from .actions import (
 )
 from .chunks import pack_chunks
 from .diff import diff
-from .disk import STALE, Disk, DiskEntry, entry_of
+from .disk import IGNORED, STALE, Disk, DiskEntry, entry_of
 from .edits import Edit, transform
 from .events import FilesObserved
 from .files import BlobContent, DatabaseContent, Kind, Observed, Seen, Symlink, TextContent
 from .ids import ContentHash
 from .imports import ImportedContent
+from .line_ends import as_found
 from .messages import HeadEntry
 from .replica import Replica
 from .text_file import Eol, TextFile, decode_file
@@ -97,9 +98,12 @@ class LocalChanges:
             self.was_held = frozenset()
         return self._replica.log.heads[self._replica.log.author] > before
 
-    def saved(self, seen: Seen, wall: float) -> bool:
+    def saved(self, seen: Seen, wall: float, *, as_told: bool = False) -> bool:
         """An editor of ours saved what it shows: its typing is written already. True if
         operations were written (its line ends may be other ones).
+
+        ``as_told``: its line ends are those that it was told, if any, perhaps a moment ago; they
+        change nothing, or two of them could answer one another for ever.
         """
         before = self._replica.log.heads[self._replica.log.author]
         entry = self._disk.get(seen.path)
@@ -108,6 +112,8 @@ class LocalChanges:
         file, version = self._replica.tree.find(entry.file, entry.version)
         decoded = decode_file(seen.content.data)
         if file is not None and version is not None and decoded is not None:
+            if as_told and version.eol:
+                decoded = TextFile(decoded.text, None)
             self._merged(seen, entry, file, version, decoded)
             self._finish(wall)
         return self._replica.log.heads[self._replica.log.author] > before
@@ -285,16 +291,19 @@ class LocalChanges:
         """A save becomes the smallest edits, on top of what the pool has meanwhile."""
         current = self._replica.texts.load(version).text
         base = self._base(entry, version, current)
-        edits = diff(base, new.text)
+        kept = as_found(base, new, version.eol, entry.digest)
+        base, wanted = kept or (base, new.text)
+        new = TextFile(new.text, None) if kept else new
+        edits = diff(base, wanted)
         doubt = self._disk.doubts.get(seen.path)
         if doubt is not None and doubt.version == version.id:
             # A job may have put this there just before we died; if so, the save builds on it.
             other = self._replica.texts.text_at(version, doubt.at)
-            found = diff(other, new.text)
+            found = diff(other, wanted)
             if _added(found) < _added(edits) and _deleted(found) <= _deleted(edits):
                 base, edits = other, found
         is_doubtful = self._first_look or version.id in self.was_held
-        found = diff(current, new.text) if is_doubtful else edits
+        found = diff(current, wanted) if is_doubtful else edits
         if _added(found) < _added(edits) and not any(one.deleted and one.inserted for one in found):
             # It has what the pool has meanwhile: the folder is newer than our store, an older copy
             # that was put back. What is missing there may be newer still, so nothing goes. (Where
@@ -310,11 +319,11 @@ class LocalChanges:
         self, seen: Seen, entry: DiskEntry, file: File, version: Version, new: TextFile
     ) -> None:
         """The pool's text has all of a save; the disk may lack what others typed."""
-        eol = new.eol.value if isinstance(new.eol, Eol) else ""
+        eol = new.eol.value if isinstance(new.eol, Eol) else version.eol
         if eol and eol != (version.eol or "lf"):
             self._actions.append(SetEol(file.id, version.id, eol))
         merged = self._replica.texts.load(version).text
-        same = merged == new.text
+        same = ContentHash.of(file_bytes(merged, eol)) == seen.observed.digest
         self._disk.put(
             seen.path,
             entry_of(seen.observed, file.id, version.id, entry.at, None if same else new.text),
@@ -359,7 +368,9 @@ class LocalChanges:
         entry = self._disk.get(path)
         if entry is None:
             return
-        if entry.kind == Kind.FOLDER.value:
+        if entry.at == IGNORED:
+            pass  # what became of it while a rule hid it is nobody else's business
+        elif entry.kind == Kind.FOLDER.value:
             self._drop_folder(path)
         elif self._is_last(path, entry):
             self._drop(entry)
@@ -395,7 +406,7 @@ class LocalChanges:
         entry, target = self._disk.get(old), self._disk.get(new)
         if entry is None:
             return False
-        if entry.kind == Kind.FOLDER.value or target is not None:
+        if entry.kind == Kind.FOLDER.value or target is not None or entry.at == IGNORED:
             # A folder's contents move one by one. A file put in another's place is a save of that
             # one: it keeps its identity and history.
             self._gone(old)
@@ -446,9 +457,11 @@ def _deleted(edits: Sequence[Edit]) -> int:
 
 
 def _resigned(entry: DiskEntry, observed: Observed) -> DiskEntry:
-    """The same content, touched."""
-    fresh = entry_of(observed)
-    return msgspec.structs.replace(entry, signature=fresh.signature, executable=fresh.executable)
+    """The same content, touched; no rule hides it, or it would not have been seen."""
+    fresh, at = entry_of(observed), b"" if entry.at == IGNORED else entry.at
+    return msgspec.structs.replace(
+        entry, signature=fresh.signature, executable=fresh.executable, at=at
+    )
 
 
 def _body(seen: Seen) -> tuple[Body, bytes]:

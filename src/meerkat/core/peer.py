@@ -15,14 +15,12 @@ from .events import (
     BulkReceived,
     ChunksStored,
     ChunksUnread,
-    CursorMoved,
     DatabaseRequested,
     DialFailed,
     Discovered,
     EchoRequested,
     Event,
     FilesObserved,
-    FramesReceived,
     InviteRequested,
     JobsDone,
     Knocked,
@@ -33,16 +31,13 @@ from .events import (
     MessageReceived,
     NetworkChanged,
     PublishRequested,
-    RangesEdited,
     RenameRequested,
     RowsReported,
     RowsRestarted,
     SayRequested,
     Started,
     Stopping,
-    TextClosed,
     TextEdited,
-    TextOpened,
     TimerExpired,
 )
 from .files import Observed
@@ -67,7 +62,7 @@ from .peer_config import PeerConfig
 from .ports import Store, Table
 from .reception import Reception
 from .replica import Replica
-from .report import Standing, list_files, report
+from .report import Standing, list_databases, list_files, report
 from .roster import Roster, read_opened
 from .roster_gate import RosterGate
 from .sealed import opener, sealer
@@ -76,7 +71,7 @@ from .signing import SigningKey
 from .status import ChatLine, DatabaseEntry, FileEntry, NetworkPicture, Person, Status
 from .sync import Sync
 from .talk import Talk
-from .writing import Writing
+from .writing import EditorEvent, Writing
 
 __all__ = ["Peer", "PeerConfig"]
 
@@ -112,7 +107,7 @@ class Peer:
         self._sessions = Sessions(
             store, self._replica, self._gate, identity.member, config.cursors, entropy
         )
-        self._folder = FolderSide(store, self._replica, config, rng, self._sessions)
+        self._folder = FolderSide(store, self._replica, config, rng, self._sessions.held)
         self._blobs = self._folder.blobs
         seal, open_ = sealer(entropy), opener(identity.key.seed)
         self._network = Network(
@@ -191,7 +186,11 @@ class Peer:
 
     def databases(self) -> list[DatabaseEntry]:
         """Every database of the pool, by path."""
-        return self._folder.databases.describe()
+        return list_databases(self._replica, self._folder)
+
+    def database_paths(self) -> list[str]:
+        """Where live databases stand in the folder."""
+        return list(self._folder.disk.databases)
 
     def find_member(self, wanted: str) -> MemberId:
         """Whom a person means by a name, or by how an id begins.
@@ -242,6 +241,8 @@ class Peer:
         if more:
             effects.append(StartTimer("apply", 0.0))
         effects += self._writing.settle_saves(now, wall)
+        if self._may_write:
+            effects += self._writing.settle_line_ends(now, wall)
         effects += self._writing.converse(now, wall, may_write=self._may_write)
         effects += self._evaluate(now, wall)
         self._folder.flush()
@@ -249,6 +250,8 @@ class Peer:
         return effects
 
     def _take(self, event: Event, now: float, wall: float) -> list[Effect]:
+        if isinstance(event, EditorEvent):
+            return self._writing.on_editor(event, now, wall)
         match event:
             case MessageReceived():
                 return self._on_message(event.link, event.message, now, wall)
@@ -276,8 +279,6 @@ class Peer:
                 return self._network.on_event(event, now, wall)
             case DialFailed() | Listening() | Discovered() | NetworkChanged():
                 return self._network.on_event(event, now, wall)
-            case TextOpened() | RangesEdited() | FramesReceived() | CursorMoved() | TextClosed():
-                return self._writing.on_editor(event, now, wall)
             case Started():
                 return self._on_started(event)
             case Stopping():

@@ -99,7 +99,7 @@ class Planner:
         self._now = 0.0
         self._blocked: set[str] = set()  # wait for any other path to become free
         self._left: set[str] = set()  # folders that stay because of what is in them
-        self._ignored: set[str] = set()  # what stands there is this machine's own business
+        self.ignored: set[str] = set()  # what stands there is this machine's own business
         self._ticket = 0
         self._job_bytes = 0
         self.held: Callable[[bytes], bool] = lambda version: False
@@ -167,15 +167,18 @@ class Planner:
     # -- one path --------------------------------------------------------------------------
 
     def _decide(self, path: str) -> list[Job]:
-        view, entry = self._replica.view, self._disk.get(path)
+        view = self._replica.view
         self.problems.pop(path, None)
         self._paced.pop(path, None)
         self._databases.release(path)
         shown = view.files.get(path)
-        if path in self._ignored:
+        if path in self.ignored:
             self._blobs.release(path)
             return []
         self._blobs.release(path, but=self._blob_of(shown))
+        if self._databases.ignored.is_left_alone(path, shown):
+            return []
+        entry = self._disk.get(path)
         if shown is not None:
             return self._want_file(path, shown, entry)
         if view.is_folder(path):
@@ -227,15 +230,15 @@ class Planner:
             return self._wait(path)
         # Something else belongs here, and our target is taken, too: perhaps by just that.
         aside = f"{path}.{entry.version[:4].hex()}.moving"
-        if aside in self._ignored and not self._databases.let_go(path, entry):
+        if aside in self.ignored and not self._databases.let_go(path, entry):
             return []
-        if aside in self._ignored:  # the pool has it: it is written again when its place is free
+        if aside in self.ignored:  # the pool has it: it is written again when its place is free
             return self._start(RemoveFile(self._next(), path, entry.expected()), path)
         return self._move(path, aside, entry)
 
     def _wanted_elsewhere(self, path: str, entry: DiskEntry) -> str | None:
         place = self._replica.view.place_of(entry.version)
-        if place is None or place == path or place in self._ignored:
+        if place is None or place == path or place in self.ignored:
             return None
         other = self._disk.get(place)
         return None if other is not None and other.version == entry.version else place
@@ -389,6 +392,8 @@ class Planner:
                 self._disk.put(job.path, entry_of(observed, task.file, task.version, task.at))
                 self._bases.pop(task.version, None)
                 self._blobs.written(job.digest)
+                if job.kind is Kind.DATABASE:
+                    self._databases.imports.placed(job.path)
                 self._new_rules(job.path)
             case MoveFile() if observed is not None:
                 entry = self._disk.get(job.path)
@@ -396,14 +401,11 @@ class Planner:
                 if entry is not None:
                     moved = entry_of(observed, entry.file, entry.version, entry.at, entry.base)
                     self._disk.put(job.target, moved)
+                    self._databases.imports.moved(job.path, job.target)
             case SetExecutable() | MakeFolder() if observed is not None:
                 entry = self._disk.get(job.path)
-                file, version, at, base = (
-                    (entry.file, entry.version, entry.at, entry.base)
-                    if entry is not None
-                    else (b"", b"", b"", None)
-                )
-                self._disk.put(job.path, entry_of(observed, file, version, at, base))
+                kept = (entry.file, entry.version, entry.at, entry.base) if entry else ()
+                self._disk.put(job.path, entry_of(observed, *kept))
             case RemoveFile() | RemoveFolder():
                 self._disk.remove(job.path)
                 self.dirty.update(ancestors(job.path)[-1:])
@@ -415,7 +417,7 @@ class Planner:
     def _failed(self, task: _Task, result: JobResult, now: float) -> None:
         path = task.paths[-1]
         if result.outcome is Outcome.IGNORED:
-            self._ignored.add(result.ignored)
+            self.ignored.add(result.ignored)
             self._disk.remove(result.ignored)
             return
         is_blob = isinstance(task.job, WriteFile) and isinstance(task.job.data, ContentHash)
@@ -453,15 +455,15 @@ class Planner:
         self.dirty |= self._blocked
         self._blocked.clear()
         self.dirty.add(path)
-        self._ignored.discard(path)
+        self.ignored.discard(path)
         self._new_rules(path)
         self._retry_folders(path)
 
     def _new_rules(self, path: str) -> None:
         """What was ignored may not be any more."""
         if path == IGNORE_FILE:
-            self.dirty |= self._ignored
-            self._ignored.clear()
+            self.dirty |= self.ignored
+            self.ignored.clear()
 
     def _retry_folders(self, path: str) -> None:
         """Something in folders that had to stay is different now; perhaps they can go."""

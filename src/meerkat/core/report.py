@@ -10,10 +10,18 @@ from .folder_side import FolderSide
 from .ids import AuthorId, MemberId
 from .neighbors import Neighbor
 from .replica import Replica
-from .status import Conflict, FileEntry, MemberStatus, PeerStatus, Problem, Status
+from .status import (
+    Conflict,
+    DatabaseEntry,
+    FileEntry,
+    MemberStatus,
+    PeerStatus,
+    Problem,
+    Status,
+)
 from .sync import Sync
 
-__all__ = ["Standing", "list_files", "report"]
+__all__ = ["Standing", "list_databases", "list_files", "report"]
 
 _FORKED = (
     "{name} wrote two different histories (a copied or restored folder?); its later changes are "
@@ -51,6 +59,28 @@ def list_files(replica: Replica, databases: Databases) -> list[FileEntry]:
                     databases.aside(version.id) if live else 0,
                 )
             )
+    return sorted(entries, key=lambda one: one.path)
+
+
+def list_databases(replica: Replica, folder: FolderSide) -> list[DatabaseEntry]:
+    """Every database of the pool, live or not, by path."""
+    entries: list[DatabaseEntry] = []
+    databases, refused = folder.databases, folder.databases.imports.refused
+    for path, shown in replica.view.files.items():
+        file, version = replica.tree.find(shown.file, shown.version)
+        if file is None or version is None:
+            continue
+        if version.kind == "rows":
+            state = folder.database_state(path, version)
+            problem = databases.problem(version.id) if state != "ignored" else ""
+        elif path in refused:
+            state, problem = "refused", refused[path]
+        elif file.plain and shown.main:
+            state, problem = "off", ""
+        else:
+            continue
+        ids, aside = (file.id.hex(), version.id.hex()), databases.aside(version.id)
+        entries.append(DatabaseEntry(path, *ids, state, problem, aside))
     return sorted(entries, key=lambda one: one.path)
 
 

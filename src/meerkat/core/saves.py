@@ -47,8 +47,12 @@ class Holders(Protocol):
         """Whether somebody sees this text typed in an editor that does not save it."""
         ...
 
-    def may_have_saved(self, version: bytes, text: str) -> bool:
-        """Whether one of those editors may have shown, so saved, exactly this."""
+    def may_have_saved(self, version: bytes, written: str) -> bool:
+        """Whether one of those editors may have shown a text that it saves as exactly this."""
+        ...
+
+    def saved_as_told(self, version: bytes, written: str, at: float) -> bool:
+        """Whether such a save has line ends that we told its editor, now or a moment before."""
         ...
 
 
@@ -56,7 +60,7 @@ class Holders(Protocol):
 class _Waiting:
     seen: Seen
     version: bytes
-    text: str
+    text: str  # as it was written, with its line ends
     until: float
 
 
@@ -94,7 +98,12 @@ class Saves:
         if len(kept) == len(event.seen):
             return event
         return FilesObserved(
-            tuple(kept), event.gone, event.moved, event.touched, event.scan_complete
+            tuple(kept),
+            event.gone,
+            event.moved,
+            event.touched,
+            event.scan_complete,
+            event.hidden,
         )
 
     def _doubtful(self, seen: Seen, now: float) -> _Waiting | None:
@@ -104,10 +113,9 @@ class Saves:
         is_same = entry.digest == seen.observed.digest and seen.path not in self._waiting
         if is_same or not self._holders.is_in_editor(entry.version):
             return None
-        decoded = decode_file(seen.content.data)
-        if decoded is None:
+        if decode_file(seen.content.data) is None:
             return None
-        return _Waiting(seen, entry.version, decoded.text, now + WAIT)
+        return _Waiting(seen, entry.version, seen.content.data.decode(), now + WAIT)
 
     def settle(self, now: float, wall: float) -> list[Effect]:
         """Take in what is known by now; ask to be called again for the rest."""
@@ -122,7 +130,7 @@ class Saves:
         while queue:
             one = queue[0]
             if self._holders.may_have_saved(one.version, one.text):
-                self._local.saved(one.seen, wall)
+                self._saved(one, wall)
             elif self._was_torn(queue):
                 pass  # a program truncates a file before it writes it
             elif one.until <= now + ROUNDING or not self._holders.is_in_editor(one.version):
@@ -143,6 +151,11 @@ class Saves:
     def _foreign(self, path: str, wall: float) -> None:
         for one in self._waiting.pop(path, ()):
             if self._holders.may_have_saved(one.version, one.text):
-                self._local.saved(one.seen, wall)
+                self._saved(one, wall)
             else:
                 self._local.observe(FilesObserved(seen=(one.seen,)), wall)
+
+    def _saved(self, one: _Waiting, wall: float) -> None:
+        seen_at = one.until - WAIT
+        as_told = self._holders.saved_as_told(one.version, one.text, seen_at)
+        self._local.saved(one.seen, wall, as_told=as_told)

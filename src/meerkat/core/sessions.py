@@ -6,12 +6,9 @@ Does not know how an editor speaks (``ot``, ``bridge``) nor how texts merge (``t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
-import msgspec
-
-from .actions import EditText
+from .actions import EditText, SetEol
 from .anchors import Anchors
 from .birth import Entropy
 from .bridge import Bridge, Outgoing
@@ -22,6 +19,7 @@ from .editing import (
     CursorShown,
     EditorMessage,
     Frame,
+    LineEnds,
     Moved,
     RangesChanged,
     SessionId,
@@ -29,49 +27,27 @@ from .editing import (
 )
 from .edits import Edit
 from .effects import Answered, Effect, StartTimer, TellEditor
-from .events import CursorMoved, FramesReceived, RangesEdited, TextClosed, TextOpened
+from .events import (
+    CursorMoved,
+    FramesReceived,
+    LineEndsChosen,
+    RangesEdited,
+    TextClosed,
+    TextOpened,
+)
 from .gate import Gate
 from .ids import AuthorId, MemberId
+from .line_ends import surplus_returns
+from .open_texts import Offsets, OpenText, OpenTexts, Session
 from .ot import EditorError, EditorSide
-from .packing import pack
-from .ports import Store, Table
+from .ports import Store
 from .replica import Replica
 from .status import Person
-from .text import Text
-from .text_file import MAX_TEXT_BYTES
-from .tree import Version
+from .text_file import MAX_TEXT_BYTES, Eol
 
 __all__ = ["Sessions"]
 
 MAX_SESSIONS = 1_024  # open at once on one machine (guess)
-
-_HELD = b"held"  # in the store: what editors hold now
-
-_Offsets = tuple[tuple[int, int], ...]
-
-
-@dataclass(slots=True)
-class _Session:
-    """One text that one editor has open. ``side`` is None for a Yjs editor."""
-
-    id: SessionId
-    open: _Open
-    side: EditorSide | None
-    saves: bool = False
-    cursors: _Offsets = ()
-
-
-@dataclass(slots=True)
-class _Open:
-    """A text that is open in some session."""
-
-    version: Version
-    file: bytes
-    path: str
-    text: Text
-    anchors: Anchors
-    sessions: dict[SessionId, _Session] = field(default_factory=dict)
-    bridge: Bridge | None = None
 
 
 class Sessions:
@@ -88,49 +64,17 @@ class Sessions:
     ) -> None:
         self._store, self._replica, self._gate = store, replica, gate
         self._own, self._entropy = own, entropy
-        self._texts: dict[bytes, _Open] = {}
-        self._sessions: dict[SessionId, _Session] = {}
+        self.held = OpenTexts(store)
+        self._texts = self.held.texts
+        self._sessions: dict[SessionId, Session] = {}
         self._cursors = Cursors(config)
         self._colors: dict[MemberId, str] = {}
         self._effects: list[Effect] = []
         self._moved_cursors: set[SessionId] = set()
         self._people_changed = False
-        self.released: set[bytes] = set()  # versions that no editor holds any more
         replica.texts.on_change = self._on_change
 
     # -- reading ---------------------------------------------------------------------------
-
-    def holds(self, version: bytes) -> bool:
-        """Whether an editor that saves for itself has this text open: then it writes the file."""
-        found = self._texts.get(version)
-        return found is not None and any(one.saves for one in found.sessions.values())
-
-    def is_in_editor(self, version: bytes) -> bool:
-        """Whether an editor that speaks in ranges has it open, which may save it, too."""
-        found = self._texts.get(version)
-        return found is not None and any(one.side for one in found.sessions.values())
-
-    def were_held(self) -> frozenset[bytes]:
-        """Which texts editors held when we ended, unless we ended in good order."""
-        value = self._store.get(Table.META, _HELD)
-        return frozenset(msgspec.msgpack.decode(value, type=list[bytes]) if value else ())
-
-    def _note_held(self) -> None:
-        held = sorted(version for version in self._texts if self.is_in_editor(version))
-        self._store.put(Table.META, _HELD, pack(held))
-
-    def watches(self, version: bytes) -> bool:
-        """Whether an editor has it open that leaves the file to us: it is on a screen, so the file
-        can wait a bit.
-        """
-        found = self._texts.get(version)
-        return found is not None and any(not one.saves for one in found.sessions.values())
-
-    def may_have_saved(self, version: bytes, text: str) -> bool:
-        """Whether one of those editors may have shown, so saved, exactly this."""
-        found = self._texts.get(version)
-        sides = (one.side for one in found.sessions.values()) if found else ()
-        return any(side.was(text) for side in sides if side is not None)
 
     def color_of(self, member: MemberId) -> str:
         """A member's color."""
@@ -173,7 +117,7 @@ class Sessions:
         found = self._texts.get(version.id)
         if found is None:
             text = self._replica.texts.open(version)
-            found = _Open(version, shown.file, event.path, text, Anchors(text))
+            found = OpenText(version, shown.file, event.path, text, Anchors(text), eol=version.eol)
             self._texts[version.id] = found
         current = self._replica.texts.load(version).text
         facts: dict[str, str | int | float | bool] = {
@@ -187,12 +131,14 @@ class Sessions:
         if event.speech is Speech.RANGES:
             start = current if event.content is None else event.content
             side = EditorSide(start)
-            session = _Session(event.session, found, side, event.saves)
+            session = Session(event.session, found, side, event.saves, event.line_ends)
+            if version.eol:
+                self._tell_line_ends([session], version.eol)
             if start != current:
                 changed = side.from_us(diff(start, current))
                 self._tell(session.id, *changed)
         else:
-            session = _Session(event.session, found, None)
+            session = Session(event.session, found, None)
             if found.bridge is None:
                 found.bridge = Bridge(self._store, version.id, current, self._entropy)
                 self._show_all(found, found.bridge)
@@ -201,7 +147,7 @@ class Sessions:
         self._sessions[event.session] = session
         self._people_changed = True
         if session.side is not None:
-            self._note_held()
+            self.held.note_held()
             self._show_others(session)
 
     def edit(self, event: RangesEdited, wall: float) -> None:
@@ -250,6 +196,38 @@ class Sessions:
         session.cursors = tuple(session.side.to_text(event.selections))
         self._on_cursor(session)
 
+    def choose(self, event: LineEndsChosen, wall: float) -> None:
+        """A person wants other line ends in the file."""
+        session = self._sessions.get(event.session)
+        eol = (Eol.CRLF if event.crlf else Eol.LF).value
+        if session is not None and session.line_ends and session.open.version.eol != eol:
+            found = session.open
+            self._replica.before_edit(found.version)
+            self._replica.write([SetEol(found.file, found.version.id, eol)], wall)
+
+    def settle_line_ends(self, now: float, wall: float) -> None:
+        """Tell of new line ends; a text marked CRLF loses the CRs that are part of those.
+
+        Not at each key: what an editor shows until then, it saves as the same bytes.
+        """
+        for found in list(self._texts.values()):
+            version = found.version
+            if self._replica.view.place_of(version.id) is None:
+                continue  # it is over
+            if found.eol != version.eol:
+                self.held.turn(found, version.eol, now)
+                self._tell_line_ends(found.sessions.values(), version.eol)
+            if version.eol == Eol.CRLF.value:
+                text = self._replica.texts.load(version)
+                if text is not found.text or found.settled != text.update_count:
+                    self._type(found, [surplus_returns(text.text)], wall, None)
+                    found.settled = text.update_count
+
+    def _tell_line_ends(self, sessions: Iterable[Session], eol: str) -> None:
+        for one in sessions:
+            if one.line_ends and one.side is not None:
+                self._tell(one.id, LineEnds(eol == Eol.CRLF.value))
+
     def close(self, event: TextClosed) -> None:
         """An editor is done with a text, or gone."""
         session = self._sessions.get(event.session)
@@ -274,7 +252,7 @@ class Sessions:
             self._send(found.bridge.edit(edits))
 
     def _type(
-        self, found: _Open, lists: Sequence[Sequence[Edit]], wall: float, source: object
+        self, found: OpenText, lists: Sequence[Sequence[Edit]], wall: float, source: object
     ) -> None:
         """Write what was typed. What does not fit is refused whole."""
         typed = [edits for edits in lists if edits]
@@ -302,19 +280,19 @@ class Sessions:
         """Somebody else's cursors, as a broadcast brought them."""
         self._cursors.hear(author, payload, now)
 
-    def _on_cursor(self, session: _Session) -> None:
+    def _on_cursor(self, session: Session) -> None:
         anchors = self._anchors(session.open)
         spots = [(anchors.item_at(a), anchors.item_at(h)) for a, h in session.cursors]
         self._cursors.move(session.id, session.open.version.id, spots)
         self._moved_cursors.add(session.id)
 
-    def _anchors(self, found: _Open) -> Anchors:
+    def _anchors(self, found: OpenText) -> Anchors:
         text = self._replica.texts.load(found.version)
         if text is not found.text:  # loaded anew: we go on as another author
             found.text, found.anchors = text, Anchors(text)
         return found.anchors
 
-    def _show_own(self, session: _Session) -> None:
+    def _show_own(self, session: Session) -> None:
         """Our sessions see each other at once."""
         found = session.open
         for other in found.sessions.values():
@@ -323,19 +301,19 @@ class Sessions:
         if found.bridge is not None and session.side is not None:
             self._show_in(found.bridge, session)
 
-    def _show_in(self, bridge: Bridge, of: _Session) -> None:
+    def _show_in(self, bridge: Bridge, of: Session) -> None:
         name = self._gate.name_of(self._gate.author)
         color = self.color_of(self._own)
         self._send(bridge.show(self._user(of.id), name, color, of.cursors))
 
-    def _show(self, to: _Session, of: SessionId, cursors: _Offsets) -> None:
+    def _show(self, to: Session, of: SessionId, cursors: Offsets) -> None:
         assert to.side is not None
         name = self._gate.name_of(self._gate.author)
         selections = to.side.to_editor(cursors)
         shown = CursorShown(self._user(of), name, self._own, self.color_of(self._own), selections)
         self._tell(to.id, shown)
 
-    def _show_heard(self, found: _Open, mark: str) -> bool:
+    def _show_heard(self, found: OpenText, mark: str) -> bool:
         """Tell the sessions of a text; False if the cursor stands at what is not here yet."""
         heard = self._cursors.changed[mark]
         member = self._gate.member_of(heard.author)
@@ -353,12 +331,12 @@ class Sessions:
             self._send(found.bridge.show(heard.user, name, color, cursors))
         return len(cursors) == len(places)
 
-    def _place(self, found: _Open, pair: tuple[Spot, Spot]) -> tuple[int, int] | None:
+    def _place(self, found: OpenText, pair: tuple[Spot, Spot]) -> tuple[int, int] | None:
         anchors = self._anchors(found)
         ends = [anchors.offset_of(spot) for spot in pair]
         return (ends[0], ends[1]) if ends[0] is not None and ends[1] is not None else None
 
-    def _show_others(self, session: _Session) -> None:
+    def _show_others(self, session: Session) -> None:
         """A session is new: all who are in its text."""
         found = session.open
         self._cursors.recall(found.version.id)
@@ -366,7 +344,7 @@ class Sessions:
             if other is not session and other.cursors:
                 self._show(session, other.id, other.cursors)
 
-    def _show_all(self, found: _Open, bridge: Bridge) -> None:
+    def _show_all(self, found: OpenText, bridge: Bridge) -> None:
         self._cursors.recall(found.version.id)
         for other in found.sessions.values():
             if other.side is not None and other.cursors:
@@ -392,7 +370,7 @@ class Sessions:
             return f"{path} is not a text of at most 4 MiB, so it cannot be edited live here."
         return ""
 
-    def _look_after(self, found: _Open) -> None:
+    def _look_after(self, found: OpenText) -> None:
         """Whether the text is still where it was, and still there at all."""
         version = found.version
         place = self._replica.view.place_of(version.id)
@@ -414,11 +392,11 @@ class Sessions:
         for session in list(found.sessions.values()):
             self._end(session, why)
 
-    def _end(self, session: _Session, why: Closed) -> None:
+    def _end(self, session: Session, why: Closed) -> None:
         self._leave(session)
         self._tell(session.id, why)
 
-    def _leave(self, session: _Session) -> None:
+    def _leave(self, session: Session) -> None:
         found = session.open
         del self._sessions[session.id]
         del found.sessions[session.id]
@@ -435,9 +413,9 @@ class Sessions:
                 found.bridge = None
         version = found.version.id
         if session.side is not None:
-            self._note_held()
-        if not self.holds(version):
-            self.released.add(version)
+            self.held.note_held()
+        if not self.held.holds(version):
+            self.held.released.add(version)
         if not found.sessions:
             del self._texts[version]
             self._replica.texts.close(version)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from .chunks import Chunk
 from .disk import Disk
@@ -51,21 +52,30 @@ class Shelf:
                 if not places:
                     del self._arrived[chunk.hash]
 
-    def locate(self, chunk: ContentHash) -> Place | None:
-        """Where a chunk should be."""
-        places = self._arrived.get(chunk)
-        return next(iter(places.values())) if places else self.in_folder(chunk)
+    def locate(self, chunk: ContentHash, beyond: Place | None = None) -> Place | None:
+        """Where a chunk should be. ``beyond``: a place where it proved not to be, say because a
+        program just wrote there; then the next one.
+        """
+        places = chain(self._arrived.get(chunk, {}).values(), self._in_folder(chunk))
+        if beyond is None:
+            return next(places, None)
+        known = list(places)
+        first = known.index(beyond) + 1 if beyond in known else 0
+        return known[first] if first < len(known) else None
 
     def in_folder(self, chunk: ContentHash) -> Location | None:
         """Where a chunk should be in the folder, or in a base."""
+        return next(self._in_folder(chunk), None)
+
+    def _in_folder(self, chunk: ContentHash) -> Iterator[Location]:
         for key, value in list(self._store.scan(Table.CHUNK, chunk)):
             version = key[ContentHash.SIZE :]
             offset, length = int.from_bytes(value[:8], "big"), int.from_bytes(value[8:], "big")
             base = self.bases.get(version)
+            places = self._disk.places_of(version) if base is None else []
             if base is not None:
-                return Location("", offset, length, base)
-            places = self._disk.places_of(version)
-            if places:
-                return Location(places[0], offset, length)
-            self._store.delete(Table.CHUNK, key)  # indexed again should it come back
-        return None
+                yield Location("", offset, length, base)
+            elif not places:
+                self._store.delete(Table.CHUNK, key)  # indexed again should it come back
+            for path in places:
+                yield Location(path, offset, length)

@@ -153,7 +153,8 @@ class DatabaseEntry:
     """A database of the pool. Ids are hexadecimal; ``problem`` is a sentence, or empty.
 
     ``state``: "live"; "merging", what others wrote is not all in the file yet; "waiting", it is
-    not, or not yet, in our folder or open there; "off", it is treated as an ordinary file.
+    not, or not yet, in our folder or open there; "off", it is treated as an ordinary file, by
+    everyone; "refused", here, since it cannot be live; "ignored", by a rule of this folder.
     ``aside``: rows that a constraint keeps out of the file.
     """
 

@@ -16,6 +16,7 @@ from .events import (
     FramesReceived,
     JobsDone,
     Knocked,
+    LineEndsChosen,
     PublishRequested,
     RangesEdited,
     RenameRequested,
@@ -37,7 +38,7 @@ from .talk import Talk
 __all__ = ["EditorEvent", "FolderEvent", "PersonEvent", "Writing"]
 
 FolderEvent = FilesObserved | JobsDone | ChunksStored | TextEdited
-EditorEvent = TextOpened | RangesEdited | FramesReceived | CursorMoved | TextClosed
+EditorEvent = TextOpened | RangesEdited | FramesReceived | CursorMoved | LineEndsChosen | TextClosed
 PersonEvent = SayRequested | RenameRequested | PublishRequested | EchoRequested
 
 Sure = Callable[[float, float], list[Effect]]
@@ -124,13 +125,15 @@ class Writing:
                 self._sessions.move_cursor(event)
             case TextClosed():
                 self._sessions.close(event)
-            case RangesEdited() | FramesReceived():
+            case RangesEdited() | FramesReceived() | LineEndsChosen():
                 effects = self._sure(now, wall)
                 before = self._head()
                 if isinstance(event, RangesEdited):
                     self._sessions.edit(event, wall)
-                else:
+                elif isinstance(event, FramesReceived):
                     self._sessions.receive(event, wall)
+                else:
+                    self._sessions.choose(event, wall)
                 return [*effects, *self._push(before, now)]
         return []
 
@@ -141,6 +144,12 @@ class Writing:
         before = self._head()
         effects = self._folder.settle_saves(now, wall)
         return [*effects, *self._push(before, now)]
+
+    def settle_line_ends(self, now: float, wall: float) -> list[Effect]:
+        """Open texts whose line ends have become others than their file's."""
+        before = self._head()
+        self._sessions.settle_line_ends(now, wall)
+        return self._push(before, now) if self._head() > before else []
 
     def on_knock(self, event: Knocked, now: float, wall: float) -> list[Effect]:
         """Somebody is at the door."""

@@ -32,6 +32,7 @@ LOOK = 0.1  # seconds between two attempts
 REASON_WITHIN = 2.0  # seconds until we hear why an edit was refused; it comes with the refusal
 JUST_MADE = 10.0  # seconds since a file changed last, to count as just made; guess
 # Why a session may be over for a reason that another one heals: the text is there all the same.
+LINE_ENDS = "line_ends"  # the extension: an editor that has LF, and is told what its file has
 HEALED = ("replaced", "slow", "stale")
 MAX_REOPENED = 5  # times in a row, without an edit taken in between
 
@@ -71,7 +72,8 @@ class LiveText:
         self._path = place.path
         self._file = place.file
         self._editor = editor
-        self._relay = Relay(content)
+        self._relay = Relay(content, has_lf=LINE_ENDS in editor.announced)
+        self._chosen: bool | None = None  # CRLF or not, and not sent yet
         self._channel: Asking | None = None
         self._number = 0  # of its session on that connection
         self._session_over = asyncio.Event()
@@ -108,6 +110,12 @@ class LiveText:
         self._selections = selections
         if self._channel is not None and self._relay.connected:
             await self._send_cursor(self._channel)
+
+    async def choose_line_ends(self, *, crlf: bool) -> None:
+        """Its person wants the file's lines to end in CRLF, or in LF."""
+        self._chosen = crlf
+        if self._channel is not None and self._relay.connected:
+            await self._send_chosen(self._channel)
 
     async def close(self) -> None:
         """The editor is done with it."""
@@ -158,6 +166,8 @@ class LiveText:
             return True
         if self._selections and self._channel is not None:
             await self._send_cursor(channel)
+        if self._chosen is not None and self._channel is not None:
+            await self._send_chosen(channel)
         return False
 
     def disconnect(self) -> None:
@@ -187,6 +197,10 @@ class LiveText:
                     self._tell_edit(change)
             case "cursor":
                 self._tell_cursor(event)
+            case "line_ends":
+                if LINE_ENDS in self._editor.announced:
+                    params = {"uri": self.uri, "crlf": event["crlf"]}
+                    self._editor.tell("line_ends", params)
             case "moved":
                 self._move(str(event["path"]))
             case "closed":
@@ -218,7 +232,11 @@ class LiveText:
             self._number, self._opening = numbers(), []
             self._session_over = asyncio.Event()
             request = schema.OpenText(
-                session=self._number, path=self._path, content=base, saves=self._editor.saves
+                session=self._number,
+                path=self._path,
+                content=base,
+                saves=self._editor.saves,
+                line_ends=LINE_ENDS in self._editor.announced,
             )
             try:
                 return await channel.ask(request, within=None)
@@ -280,6 +298,14 @@ class LiveText:
         request = schema.TextCursor(session=self._number, selections=self._selections)
         with suppress(MeerkatError):  # a cursor that is not shown is no harm
             await channel.ask(request, within=None)
+
+    async def _send_chosen(self, channel: Asking) -> None:
+        assert self._chosen is not None
+        request = schema.ChooseLineEnds(session=self._number, crlf=self._chosen)
+        with suppress(NotRunning):  # sent again when there is a process again
+            with suppress(MeerkatError):  # the text is over, and says so itself
+                await channel.ask(request, within=None)
+            self._chosen = None
 
     async def _close(self, channel: Asking, number: int) -> None:
         self._number = 0

@@ -16,6 +16,7 @@ again: the same rules as in ``core.ot``, with us in its place, until the editor 
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,11 +59,19 @@ class _Step:
 
 
 class Relay:
-    """Texts in here have LF; an editor whose lines all end in CRLF gets it in what it inserts."""
+    r"""Texts in here have LF; an editor whose lines all end in CRLF has that for each of ours.
 
-    def __init__(self, content: str) -> None:
+    Each "\n" here is "\r\n" there, whatever stands before it, so neither side can hold what the
+    other cannot say. But whether it is such an editor is a guess by what it opened with: it may as
+    well have LF, and a CR of the text before each. Its first edit that does not treat the two as
+    one shows that, and corrects it to have what we have.
+    """
+
+    def __init__(self, content: str, *, has_lf: bool = False) -> None:
+        """``has_lf``: the editor says that its lines end in LF; a CR is one of the text."""
         feeds = content.count("\n")
-        self._crlf = 0 < feeds == content.count("\r") == content.count("\r\n")
+        is_crlf = 0 < feeds == content.count("\r") == content.count("\r\n")
+        self._crlf = is_crlf and not has_lf
         self._shown = Lines(content.replace("\r\n", "\n") if self._crlf else content)
         self._ours = self._shown  # what it shows when it has applied all that it was told
         self._told: deque[Sequence[Edit]] = deque()  # what leads from `_shown` to `_ours`
@@ -106,13 +115,20 @@ class Relay:
                 f"The edit's revision is {revision}; between {self._revision} and "
                 f"{self._revision + len(self._told)} was expected. Open the text again."
             )
-        if self._crlf:
-            delta = [_with_line_ends(edit, "\r\n", "\n") for edit in delta]
         base = self._base(seen)
+        shows: Lines | None = None  # the editor, if that is not what we have
+        if self._crlf and _parts_crlf(base, delta):
+            shows = Lines(base.text.replace("\n", "\r\n"))
+            shows.apply(as_edits(shows, delta))
+            delta = as_ranges(base, diff(base.text, shows.text.replace("\r\n", "\n")))
+            self._crlf = False
+        elif self._crlf:
+            delta = [_with_line_ends(edit, "\r\n", "\n") for edit in delta]
         edits = as_edits(base, delta)
         missing = compose(islice(self._told, seen, max(seen, self._own)))
         before, ours = base, edits
-        ranges, again = tuple(delta), list[Edit]()
+        ranges = tuple(delta)
+        again: Sequence[Edit] = ()
         if missing:
             before = base.copy()
             before.apply(missing)
@@ -121,6 +137,9 @@ class Relay:
             again = merged(transform(missing, edits, edits_first=True))
         self._keep(_Step(ours, undo_of(before, ours)))
         base.apply(edits)
+        if shows is not None:
+            again = compose([_returns(shows.text), again])
+            base = shows
         self._shown = self._ours = base
         self._applied += max(0, seen - self._own)
         self._revision = revision
@@ -289,3 +308,21 @@ def _with_line_ends(edit: RangeEdit, old: str, new: str) -> RangeEdit:
     if old not in edit.replacement:
         return edit
     return RangeEdit(edit.start, edit.end, edit.replacement.replace(old, new))
+
+
+def _parts_crlf(lines: Lines, delta: Sequence[RangeEdit]) -> bool:
+    """Whether an edit comes between the CR and the LF of a line's end, or brings one without."""
+    for edit in delta:
+        if edit.replacement.count("\n") > edit.replacement.count("\r\n"):
+            return True
+        for line, character in (edit.start, edit.end):
+            # One past the end of a line; what is further is just any place that is too far.
+            start, end = lines.offset((line, 0)), lines.offset((line + 1, 0))
+            if end > start and character == end - start and lines.part(end - 1, end) == "\n":
+                return True
+    return False
+
+
+def _returns(text: str) -> list[Edit]:
+    """What leaves each line's end an LF."""
+    return [Edit(found.start(), 1, "") for found in re.finditer("\r\n", text)]

@@ -26,6 +26,7 @@ __all__ = [
     "parse",
     "ranges_of",
     "read_content",
+    "read_crlf",
     "read_delta",
     "read_names",
     "read_revision",
@@ -142,6 +143,14 @@ def read_delta(params: Mapping[str, Any]) -> tuple[RangeEdit, ...]:
         edits.append(RangeEdit(start, end, replacement))
     _check_size(size)
     return tuple(edits)
+
+
+def read_crlf(params: Mapping[str, Any]) -> bool:
+    """``crlf``: whether the lines of the file end so."""
+    crlf = params.get("crlf")
+    if not isinstance(crlf, bool):
+        raise RpcError(INVALID_PARAMS, "crlf is true or false.")
+    return crlf
 
 
 def read_selections(params: Mapping[str, Any]) -> tuple[Selection, ...]:

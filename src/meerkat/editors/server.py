@@ -27,6 +27,7 @@ from .rpc import (
     notification,
     parse,
     read_content,
+    read_crlf,
     read_delta,
     read_names,
     read_revision,
@@ -119,6 +120,12 @@ class EditorServer:
                 selections = read_selections(call.params)
                 if text is not None:  # else it is over, and told so by its edits
                     self._spawn(text.cursor(selections))
+                self._answer(call, "")
+            case "line_ends":
+                text = self._texts.get(read_uri(call.params))
+                crlf = read_crlf(call.params)
+                if text is not None:
+                    self._spawn(text.choose_line_ends(crlf=crlf))
                 self._answer(call, "")
             case "open":
                 self._open(call)

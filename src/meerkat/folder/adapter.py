@@ -194,6 +194,7 @@ class FolderAdapter:
         for name in self._replaced.left_behind():
             text = f"written to while meerkat stopped: its content is kept in {name}"
             self._scanner.problems.add(f".meerkat/replaced/{name}", text)
+        self._scanner.batch.flush(even_nothing=True)  # now it is known what is ignored
         self._schedule.scan(remove_stale=True)
 
     def _take_jobs(self, jobs: Sequence[Job]) -> None:

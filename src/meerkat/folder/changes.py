@@ -159,8 +159,7 @@ class Changes:
             same = same_file(stat, known.signature)
             observed = replace(known, signature=signature_of(stat) if same else known.signature)
         self._scanner.record_own(job.path, None)
-        if plain or known.kind is Kind.DATABASE:
-            self._scanner.databases.set_plain(job.target, plain=plain)
+        self._scanner.databases.set_plain(job.target, plain=plain)
         self._scanner.record_own(job.target, observed)
         if not same:
             self._scanner.look_soon(job.target)

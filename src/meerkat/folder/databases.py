@@ -21,10 +21,17 @@ from .known import Known
 from .parts import move_parts, parts_at
 from .paths import Root, missing, split
 from .reading import read_start
-from .report import Problems
+from .report import Batch, Problems
 from .settle import Settling
 from .signature import kind_of, same_database, unchanged
-from .sqlite_files import SMALLEST_BYTES, SUFFIXES, database_of, is_companion_content
+from .sqlite_files import (
+    JOURNAL_MAGIC,
+    SMALLEST_BYTES,
+    SUFFIXES,
+    database_of,
+    is_companion_content,
+    is_database,
+)
 
 __all__ = ["Databases"]
 
@@ -49,6 +56,7 @@ class _Scanner(Protocol):
     ignore: Ignore
     problems: Problems
     settling: Settling
+    batch: Batch
 
     def examine(self, path: str, *, settled: bool = False) -> None: ...
 
@@ -64,6 +72,7 @@ class Databases:
         self._odd: dict[str, int] = {}  # databases of a size that no SQLite leaves, looked into
         self._twins: dict[str, set[str]] = {}  # database -> other names that were refused
         self._noticed: dict[str, tuple[int, int]] = {}  # database or part -> size and time
+        self._hidden: set[str] = set()  # databases that a rule ignores
         self.on_touched: Callable[[str], None] = lambda path: None
 
     # --- which they are ---
@@ -159,6 +168,24 @@ class Databases:
             self._scanner.settling.appeared(other, time.monotonic())
         self._noticed.pop(path, None)
 
+    # --- what rules ignore ---
+
+    def hide(self, path: str) -> None:
+        """A rule ignores this live database from now on: whoever has it open shall let go of it."""
+        self._hidden.add(path)
+        self._scanner.settling.drop(path)
+        self._scanner.batch.hidden(path)
+        self.gone(path)
+
+    def take_back(self) -> list[str]:
+        """The rules are others: databases that none ignores any more, where nothing stands now.
+
+        What stands at the others is new to the next scan.
+        """
+        back = [path for path in self._hidden if not self._scanner.ignore.ignores(path)]
+        self._hidden.difference_update(back)
+        return sorted(path for path in back if self._is_missing(path))
+
     # --- parts ---
 
     def bring_parts(self, old: str, new: str) -> None:
@@ -220,7 +247,7 @@ class Databases:
         if kind_of(stat) is not Kind.FILE:
             return self._refuse(path, LONE.format(owner))
         if scanner.ignore.ignores(owner):
-            return self._refuse(path, "")
+            return self._refuse(path, "", even_blank=True)
         if owner in self._known:
             return self._refuse(path, ORDINARY.format(owner))
         if stat.st_size >= SMALLEST_BYTES and owner not in scanner.settling:
@@ -230,11 +257,17 @@ class Databases:
         if self._may_wait(path):  # the database is being made, copied or moved right now
             scanner.settling.retry(path, time.monotonic())
             return True
-        return self._refuse(path, "")  # what is wrong with the database itself is shown there
+        # Programs write to it all the while, or something is wrong with it, which is shown there.
+        return self._refuse(path, "", even_blank=is_database(read_start(scanner.root, owner)))
 
-    def _refuse(self, path: str, text: str) -> bool:
-        """Keep the part of a database to itself; False if it is no such thing."""
-        if not is_companion_content(path, read_start(self._scanner.root, path)):
+    def _refuse(self, path: str, text: str, *, even_blank: bool = False) -> bool:
+        """Keep the part of a database to itself; False if it is no such thing.
+
+        ``even_blank``: one that is empty, or whose beginning is not written yet, is such a thing.
+        """
+        start = read_start(self._scanner.root, path)
+        blank = not start[: len(JOURNAL_MAGIC)].strip(b"\0")
+        if not (is_companion_content(path, start) or (even_blank and blank)):
             return False
         self._scanner.settling.drop(path)
         if text:
@@ -249,6 +282,13 @@ class Databases:
         self._scanner.settling.drop(path)
         self._scanner.problems.clear(path)
         self._known.forget(path)  # a part is neither a change nor, one day, a deletion
+
+    def _is_missing(self, path: str) -> bool:
+        try:
+            self._scanner.root.lstat(path)
+        except OSError as error:
+            return missing(error)
+        return False
 
     def _stands(self, path: str) -> bool:
         try:

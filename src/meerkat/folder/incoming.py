@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,8 +60,10 @@ class Incoming:
     def prepare(self, job: PrepareBlob, done: Callable[[PrepareResult], None]) -> Iterator[None]:
         """Open, resume and fill from what this machine has; in slices."""
         try:
-            self.close_part(job.blob)
-            part = self._open(job)
+            part = self._parts.get(job.blob)
+            if part is None or part.chunks != job.chunks or not self._is_in_place(part, job.blob):
+                self.close_part(job.blob)
+                part = self._open(job)
         except OSError as error:
             outcome, detail = outcome_of(error)
             done(PrepareResult(job.ticket, job.blob, outcome, (), detail))
@@ -77,11 +80,13 @@ class Incoming:
                         _write_all(part.descriptor, data, offset)
                         part.missing.discard(index)
                     yield
+            missing = tuple(sorted(part.missing))
+            if missing and _room(part.descriptor) < part.chunks[missing[0]].length:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             outcome, detail = outcome_of(error)
             done(PrepareResult(job.ticket, job.blob, outcome, (), detail))
             return
-        missing = tuple(sorted(part.missing))
         done(PrepareResult(job.ticket, job.blob, Outcome.DONE, missing))
 
     def _open(self, job: PrepareBlob) -> _Part:
@@ -95,6 +100,14 @@ class Incoming:
         self._parts[job.blob] = part
         os.ftruncate(descriptor, total)
         return part
+
+    def _is_in_place(self, part: _Part, blob: ContentHash) -> bool:
+        """Whether it is the incoming file still, and what is known of its chunks holds."""
+        try:
+            named = os.stat(part_name(blob), dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(named, os.fstat(part.descriptor))
 
     @staticmethod
     def _holds(part: _Part, chunk: Chunk, offset: int) -> bool:
@@ -185,6 +198,13 @@ class Incoming:
         part = self._parts.pop(blob, None)
         if part is not None:
             os.close(part.descriptor)
+
+
+def _room(descriptor: int) -> int:
+    """How many bytes its file system has left for us; very many if it does not say."""
+    stat = os.fstatvfs(descriptor)
+    blocks = stat.f_bavail if os.geteuid() else stat.f_bfree
+    return blocks * stat.f_frsize if stat.f_blocks else sys.maxsize
 
 
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:

@@ -40,7 +40,8 @@ class Observation:
     is not in ``gone``. Where a large file was moved unread, its ``Seen`` has the digest that is
     known for the old path and ``BlobContent(())``; whoever needs the chunks all the same asks
     ``FolderAdapter.request_report``. ``touched`` are paths whose content is as reported
-    before, under a new signature: worth remembering, nothing else.
+    before, under a new signature: worth remembering, nothing else. ``hidden`` are databases that a
+    rule ignores from now on, which was found first; without the rule they are seen, or gone.
     """
 
     seen: tuple[Seen, ...] = ()
@@ -48,6 +49,7 @@ class Observation:
     moved: tuple[tuple[str, str], ...] = ()
     scan_complete: bool = False
     touched: tuple[tuple[str, Observed], ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 class FolderListener(Protocol):
@@ -88,6 +90,7 @@ class Batch:
         self._gone: list[str] = []
         self._moved: list[tuple[str, str]] = []
         self._touched: list[tuple[str, Observed]] = []
+        self._hidden: list[str] = []
         self._bytes = 0
         self._since: float | None = None
 
@@ -114,6 +117,13 @@ class Batch:
         if len(self._touched) >= self._config.batch_entries:
             self.flush()
 
+    def hidden(self, path: str) -> None:
+        """Add a database that is ignored from now on; what was found before goes out first."""
+        if self._seen or self._gone:
+            self.flush()
+        self._hidden.append(path)
+        self._added()
+
     def _added(self) -> None:
         if self._since is None:
             self._since = time.monotonic()
@@ -125,9 +135,9 @@ class Batch:
         """Whether the oldest finding has waited long enough, even during a scan."""
         return self._since is not None and now - self._since >= self._config.batch_age
 
-    def flush(self, *, scan_complete: bool = False) -> None:
+    def flush(self, *, scan_complete: bool = False, even_nothing: bool = False) -> None:
         """Hand over what there is."""
-        if self._since is None and not scan_complete and not self._touched:
+        if self._since is None and not (scan_complete or even_nothing or self._touched):
             return
         batch = Observation(
             tuple(self._seen),
@@ -135,6 +145,7 @@ class Batch:
             tuple(self._moved),
             scan_complete,
             tuple(self._touched),
+            tuple(self._hidden),
         )
         self._clear()
         self._listener.observed(batch)

@@ -392,7 +392,11 @@ class Scanner:
         for path in self.known.paths():
             known = self.known.get(path)
             if known and self.ignore.ignores(path, folder=known.kind is Kind.FOLDER):
+                if known.kind is Kind.DATABASE:
+                    self.databases.hide(path)
                 self.known.forget(path)  # neither a change nor its end is news from now on
+        for path in self.databases.take_back():
+            self.batch.gone(path)
 
     def _check_later(self, path: str, observed: Observed) -> None:
         signature = observed.signature

@@ -10,6 +10,7 @@ import re
 
 __all__ = [
     "HEADER_BYTES",
+    "JOURNAL_MAGIC",
     "SMALLEST_BYTES",
     "SUFFIXES",
     "database_of",

@@ -214,6 +214,7 @@ class Writer:
     def _published_database(
         self, job: WriteFile, staged: Signature, stat: os.stat_result
     ) -> JobResult:
+        self._scanner.databases.set_plain(job.path, plain=False)
         observed = database_found(stat).observed
         if observed.signature.inode == staged.inode:
             self._scanner.record_own(job.path, observed)

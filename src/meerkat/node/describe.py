@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from meerkat.core.status import Problem, Status
 from .folder_bridge import FolderProgress
 from .listening import Reach
 
-__all__ = ["describe", "with_problems"]
+__all__ = ["describe", "with_databases", "with_problems"]
 
 NOWHERE = Reach()
+LOG_SUFFIX = "-wal"  # what programs wrote last may be there only
 
 
 def with_problems(status: Status, more: Iterable[Problem]) -> Status:
@@ -23,6 +25,16 @@ def with_problems(status: Status, more: Iterable[Problem]) -> Status:
     known = {(problem.path, problem.text) for problem in status.problems}
     fresh = tuple(problem for problem in more if (problem.path, problem.text) not in known)
     return replace(status, problems=(*status.problems, *fresh)) if fresh else status
+
+
+def with_databases(status: Status, folder: Path, paths: Iterable[str]) -> Status:
+    """The status with what live databases take, which only the system knows: not their copies."""
+    size = 0
+    for path in paths:
+        for part in (path, path + LOG_SUFFIX):
+            with suppress(OSError):
+                size += os.lstat(folder / part).st_size
+    return replace(status, content_bytes=status.content_bytes + size) if size else status
 
 
 def describe(

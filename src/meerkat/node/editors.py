@@ -15,7 +15,14 @@ from meerkat.core.editing import (
     Speech,
 )
 from meerkat.core.effects import TellEditor
-from meerkat.core.events import CursorMoved, Event, RangesEdited, TextClosed, TextOpened
+from meerkat.core.events import (
+    CursorMoved,
+    Event,
+    LineEndsChosen,
+    RangesEdited,
+    TextClosed,
+    TextOpened,
+)
 
 from .options import NodeConfig
 from .requests import Requests
@@ -60,11 +67,13 @@ class Editors:
         content: str | None = None,
         *,
         saves: bool = True,
+        line_ends: bool = False,
     ) -> Opened:
         """Open the text at ``path``; ``hear`` may be called before this returns.
 
         ``content``: what the editor shows; the difference is corrected by its first message.
         ``saves``: an editor that speaks in ranges writes the file itself, so nobody else does.
+        ``line_ends``: it does so with the line ends that it is told.
 
         Raises:
             MeerkatError: if there is no such text, or the node cannot answer now.
@@ -73,7 +82,7 @@ class Editors:
         self._hear[session] = hear
         try:
             facts = await self._requests.ask(
-                lambda ticket: TextOpened(ticket, session, path, speech, content, saves),
+                lambda ticket: TextOpened(ticket, session, path, speech, content, saves, line_ends),
                 within=self._within,
             )
         except BaseException:
@@ -107,6 +116,11 @@ class Editors:
         """Where the cursors are, in what the editor shows; none: it has no focus."""
         if session in self._hear:
             self._post(CursorMoved(session, tuple(selections)))
+
+    def choose_line_ends(self, session: SessionId, *, crlf: bool) -> None:
+        """The file's lines should end in CRLF, or in LF; for a session that is told of that."""
+        if session in self._hear:
+            self._post(LineEndsChosen(session, crlf))
 
     def close(self, session: SessionId) -> None:
         """Done with it; nothing is heard any more."""

@@ -162,7 +162,7 @@ def split(batch: Observation, entries: int) -> Iterator[FilesObserved]:
     Only what is seen for the first time in a scan is cut up: a move or a removal is understood
     best together with all that was found at the same time.
     """
-    if batch.gone or batch.moved or len(batch.seen) <= entries:
+    if batch.gone or batch.moved or batch.hidden or len(batch.seen) <= entries:
         yield _event(batch.seen, batch, last=True)
         return
     for start in range(0, len(batch.seen), entries):
@@ -179,4 +179,5 @@ def _event(seen: tuple[Seen, ...], batch: Observation, *, last: bool) -> FilesOb
         moved=batch.moved,
         touched=batch.touched,
         scan_complete=batch.scan_complete,
+        hidden=batch.hidden,
     )

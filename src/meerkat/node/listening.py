@@ -12,11 +12,13 @@ from meerkat.transport.base import LinkError, PortTaken, Transport
 from meerkat.transport.door import Door
 
 from .addresses import advertised, parse_listen
+from .last_ports import Ports
 from .options import DEFAULT_PORT, NodeConfig, NodeOptions
 
 __all__ = ["Reach", "listen", "moved", "with_settings"]
 
 Listen = Callable[[str, int], Awaitable[str]]
+NO_PORTS = Ports()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,13 @@ def with_settings(options: NodeOptions, settings: FolderConfig) -> NodeOptions:
 
 
 async def listen(
-    transport: Transport, door: Door | None, options: NodeOptions, config: NodeConfig
+    transport: Transport,
+    door: Door | None,
+    options: NodeOptions,
+    config: NodeConfig,
+    last: Ports = NO_PORTS,
 ) -> Reach:
-    """Listen as ``options`` say.
+    """Listen as ``options`` say; where they leave a choice, at the ``last`` ports if they are free.
 
     Raises:
         PortTaken: (of ``meerkat.errors``) if the wanted port is not free.
@@ -66,12 +72,14 @@ async def listen(
     """
     if not options.listen:
         return Reach(links=options.advertise)
-    bound = await _listen(transport.listen, options.host, _ports(options, config))
+    bound = await _listen(transport.listen, options.host, _ports(options, config, last.links))
     links = advertised(bound, options.advertise)
     if door is None:
         return Reach(bound, links)
     host, port = parse_address(bound)
-    ports = [0] if options.port == 0 else range(port + 1, port + 1 + config.port_tries)
+    ports = [0] if options.port == 0 else [*range(port + 1, port + 1 + config.port_tries)]
+    if last.door and port == last.links and not options.advertise:  # else it must be the next one
+        ports.insert(0, last.door)
     door_bound = await _listen(door.listen, host, ports)
     return Reach(bound, links, advertised(door_bound, _door_of(options.advertise)), door_bound)
 
@@ -87,10 +95,11 @@ def moved(reach: Reach, options: NodeOptions) -> Reach:
     return replace(reach, links=links, door=door)
 
 
-def _ports(options: NodeOptions, config: NodeConfig) -> Iterable[int]:
-    if options.port is not None:
+def _ports(options: NodeOptions, config: NodeConfig, last: int) -> Iterable[int]:
+    if options.port:
         return [options.port]
-    return range(DEFAULT_PORT, DEFAULT_PORT + config.port_tries)
+    free = [0] if options.port == 0 else range(DEFAULT_PORT, DEFAULT_PORT + config.port_tries)
+    return [last, *free] if last else free
 
 
 def _door_of(advertise: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from meerkat.core.files import Observed
 from meerkat.core.ids import AuthorId, MemberId
 from meerkat.core.peer import Peer, PeerConfig
 from meerkat.core.ports import Store
-from meerkat.core.status import ChatLine, FileEntry, NetworkPicture, Person, Status
+from meerkat.core.status import ChatLine, DatabaseEntry, FileEntry, NetworkPicture, Person, Status
 
 __all__ = ["MakeMind", "Mind", "make_peer"]
 
@@ -50,6 +50,12 @@ class Mind(Protocol):
 
     def files(self) -> list[FileEntry]:
         """Everything in the folder, by path."""
+
+    def databases(self) -> list[DatabaseEntry]:
+        """Every database of the pool, live or not, by path."""
+
+    def database_paths(self) -> list[str]:
+        """Where live databases stand in the folder."""
 
     def network(self) -> NetworkPicture:
         """Who is here, and who is linked to whom."""

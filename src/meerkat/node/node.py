@@ -41,13 +41,14 @@ from meerkat.transport.grpc_transport import GrpcTransport
 from meerkat.transport.identity import TlsIdentity
 
 from .bulletin import Bulletin
-from .describe import describe, with_problems
+from .describe import describe, with_databases, with_problems
 from .dialing import Dialer
 from .editors import Editors
 from .folder_hand import FolderHand
 from .hands import Hands
 from .home import Home
 from .inbox import Inbox
+from .last_ports import keep_ports, last_ports
 from .links import Links
 from .listening import Reach, listen, with_settings
 from .mind import MakeMind, Mind, make_peer
@@ -231,7 +232,9 @@ class Node:
             bulletin=self.bulletin,
         )
         options = with_settings(self._options, home.config)
-        self.reach = await listen(transport, reception.door, options, config)
+        last = last_ports(home.store)
+        self.reach = await listen(transport, reception.door, options, config, last)
+        keep_ports(home.store, self.reach.bound, self.reach.door_bound)
         self._begin(mind)
         why_not = self._failure or self._paused
         if why_not is not None:
@@ -366,7 +369,10 @@ class Node:
         """Everything a person can be told, with the problems of folder and store."""
         if self._failure is not None:
             raise self._failure
-        status = self._mind.status() if self._mind else self._last_status
+        mind, status = self._mind, self._last_status
+        if mind is not None:
+            folder = self.home.state.folder
+            status = with_databases(mind.status(), folder, mind.database_paths())
         if status is None:
             raise NotRunning("Meerkat is starting or stopping; ask again.")
         self._last_status = status

@@ -111,6 +111,10 @@ class Requests:
             lambda ticket: DatabaseRequested(ticket, path, live), within=self._within
         )
 
+    def databases(self) -> list[Facts]:
+        """Every database of the pool, live or not, by path."""
+        return [asdict(one) for one in self._mind().databases()]
+
     def author_name(self, author: bytes) -> str:
         """A name to show for an author; never empty."""
         return self._mind().author_name(AuthorId(author))

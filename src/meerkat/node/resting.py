@@ -12,7 +12,7 @@ from meerkat.core.peer import Peer
 from meerkat.errors import NotAPool
 from meerkat.store import SqliteStore, StateFolder
 
-from .describe import describe
+from .describe import describe, with_databases
 from .home import is_complete, locked, stored_name
 from .identity import identity_of, tls_of
 
@@ -47,7 +47,7 @@ def _read(state: StateFolder) -> dict[str, Any]:
     ):
         identity = identity_of(keys, tls, stored_name(store, keys))
         peer = Peer(store, identity, rng=random.Random(0), entropy=secrets.token_bytes)
-        status = peer.status()
+        status = with_databases(peer.status(), state.folder, peer.database_paths())
         raise _Undone
     assert status is not None
     return describe(status, folder=state.folder, member=identity.member.hex(), running=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ ENDED = "The process for databases has ended; try again."
 CRASHING = "The process for live databases keeps crashing; the log says why."
 SLOW = "The process for databases does not answer; try again."
 GIVEN_UP = (
-    "Merging it crashed {} times, so it is left alone until meerkat starts again. "
+    "Merging it crashed {} times, so it is left alone until `meerkat db on` or the next start. "
     "The log has more; `meerkat db off` makes it an ordinary file."
 )
 
@@ -52,6 +53,7 @@ class RowsConfig:
     restart_longest: float = 30.0
     crashes: int = 3  # in a row over one database, then it is given up
     calm: float = 600.0  # without a crash, after which earlier ones are forgotten
+    told: float = 60.0  # after a crash, that people hear of it; more than the longest restart
     queued_bytes: int = 256 * 1024 * 1024  # that it has not read; then it hangs, and is killed
     capture: float = 2.0  # for what programs wrote last, when the node stops
     stop: float = 5.0  # for the process to end by itself
@@ -98,9 +100,12 @@ class RowsHost:
 
     def send(self, request: RowsRequest) -> None:
         """Ask for something, in order. Between a crash and ``restarted`` nothing is passed on."""
+        name = _name_of(request)
+        if isinstance(request, rows.LoadDatabase | rows.ImportDatabase) and request.again:
+            self._given_up.pop(name, None)
+            self._crashes.pop(name, None)
         if self._restart is not None or self._stopped:
             return
-        name = _name_of(request)
         if name in self._given_up:
             answers = _refusals(request, self._given_up[name])
             if answers:
@@ -127,8 +132,8 @@ class RowsHost:
     @property
     def problem(self) -> str:
         """What people should know about the process itself, or nothing."""
-        calm = time.monotonic() - self._crashed_at > self._config.calm
-        return "" if calm or self._crashes_in_a_row < self._config.crashes else CRASHING
+        works = time.monotonic() - self._crashed_at > self._config.told
+        return "" if works or self._crashes_in_a_row < self._config.crashes else CRASHING
 
     async def capture(self) -> None:
         """Return when what programs wrote up to now is reported, or soon without that."""
@@ -151,7 +156,12 @@ class RowsHost:
 
     def databases(self) -> list[tuple[str, str, int]]:
         """All live databases: (path, problem or nothing, rows set aside), by path."""
-        return self._picture.databases()
+        # One that went while the process was away is in the picture, until somebody asks for it.
+        return [
+            (path, problem, aside)
+            for path, problem, aside in self._picture.databases()
+            if not problem or os.path.lexists(self._folder / path)
+        ]
 
     async def query(
         self, path: str, sql: str, params: Params = (), *, limit: int | None = None

@@ -38,7 +38,11 @@ class RowsPicture:
     def sent(self, request: RowsRequest) -> None:
         """The process was asked for this."""
         if isinstance(request, rows.AttachDatabase):
+            self._take(request.path, but=request.version)
             self._live(request.version).path = request.path
+        elif isinstance(request, rows.LoadDatabase) and request.again:
+            live = self._live(request.version)
+            live.problem = live.why_not = ""
         elif isinstance(request, rows.DetachDatabase) and request.gone:
             self._lives.pop(request.version, None)
 
@@ -62,7 +66,7 @@ class RowsPicture:
     def forget(self) -> None:
         """The process has ended; its databases will be attached again."""
         for live in self._lives.values():
-            live.attached = False
+            live.attached, live.problem = False, ""
 
     def is_live(self, path: str) -> bool:
         """Whether the database at a path is attached."""
@@ -80,6 +84,12 @@ class RowsPicture:
         return sorted(
             (live.path, live.state, live.aside) for live in self._lives.values() if live.path
         )
+
+    def _take(self, path: str, *, but: bytes) -> None:
+        """What stood there before is not there any more, though nobody may have said so."""
+        for version, live in list(self._lives.items()):
+            if live.path == path and not live.attached and version != but:
+                del self._lives[version]
 
     def _live(self, version: bytes) -> _Live:
         return self._lives.setdefault(version, _Live())

@@ -78,6 +78,7 @@ class MemoryFolder:
         self.known: dict[str, Observed] = dict(known or {})
         self.full = False  # while set, every job that writes fails
         self.ignored: frozenset[str] = frozenset()  # these, and what is below them
+        self._hidden: set[str] = set()  # databases among them that were known
         self._incoming: dict[ContentHash, _Incoming] = {}
         self._clock = 0
 
@@ -153,8 +154,13 @@ class MemoryFolder:
             if path not in self.nodes and observed.kind is not Kind.FOLDER
         }
         moved: list[tuple[str, str]] = []
+        hidden: list[str] = []
         for path in [path for path in self.known if self._ignores(path)]:
-            del self.known[path]
+            if self.known.pop(path).kind is Kind.DATABASE:
+                hidden.append(path)
+        self._hidden.update(hidden)
+        back = {path for path in self._hidden if not self._ignores(path)}
+        self._hidden -= back
         for path in sorted(self.nodes):
             node = self.nodes[path]
             if self._ignores(path):
@@ -168,10 +174,12 @@ class MemoryFolder:
                 moved.append((old, path))
             self.known[path] = observed
         sources = {old for old, _ in moved}
-        gone = [p for p in sorted(self.known) if p not in self.nodes and p not in sources]
+        gone = [p for p in sorted({*self.known, *back}) if p not in self.nodes and p not in sources]
         for path in [*gone, *sources]:
-            del self.known[path]
-        return FilesObserved(tuple(seen), tuple(gone), tuple(moved), scan_complete=True)
+            self.known.pop(path, None)
+        return FilesObserved(
+            tuple(seen), tuple(gone), tuple(moved), scan_complete=True, hidden=tuple(hidden)
+        )
 
     def _observe(self, node: Node) -> Observed:
         signature = Signature(len(node.data), node.time, node.time, node.inode, 1)

@@ -204,6 +204,8 @@ class DatabaseFolder(MemoryFolder):
         path = getattr(job, "path", "")
         was_database = path in self.databases()
         result = super()._do(job)
+        if isinstance(job, MoveFile) and result.outcome is Outcome.DONE:
+            (self.plain.add if path in self.plain else self.plain.discard)(job.target)
         if was_database and result.outcome is Outcome.DONE:
             if isinstance(job, RemoveFile | WriteFile):
                 self._set_aside(path)
@@ -224,6 +226,7 @@ class DatabaseFolder(MemoryFolder):
         if job.path in self.databases():
             self._set_aside(job.path)
         node = self._put(job.path, source, executable=job.executable)
+        self.plain.discard(job.path)
         return self._publish(job.ticket, job.path, node)
 
     def _keep(self, job: KeepBase) -> KeepResult:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from meerkat.core.diff import diff
+from meerkat.core.text_file import Eol, encode_file
 from meerkat.errors import FolderError
 
 from .buffer import Buffer
@@ -68,8 +69,8 @@ def ending_of(
             text = buffer.text
 
             def restore() -> None:
-                crlf = buffer.line_end == "CRLF"
-                create_file(folder, buffer.path, text.replace("\n", "\r\n") if crlf else text)
+                eol = Eol.CRLF if buffer.line_end == "CRLF" else Eol.LF
+                create_file(folder, buffer.path, encode_file(text, eol).decode())
                 open_anew(None)
 
             return Ending(str(why), False, (Choice("r", "R: make it a file again", restore), other))

@@ -17,6 +17,7 @@ from meerkat.core.editing import (
     CursorShown,
     EditorMessage,
     Frame,
+    LineEnds,
     Moved,
     RangesChanged,
     SessionId,
@@ -114,7 +115,7 @@ def _hear(socket: Socket, message: EditorMessage) -> None:
             socket.end(CODES.get(reason, PROTOCOL), text)
         case Moved() | CursorShown():
             pass  # the session goes on under the new path; cursors are in the frames
-        case RangesChanged():
+        case RangesChanged() | LineEnds():
             raise TypeError("a session that speaks Yjs is told frames")
         case _:
             assert_never(message)

@@ -24,6 +24,15 @@ function M:shape()
   return count, eol, empty
 end
 
+local function has_returns(rows)
+  for _, row in ipairs(rows) do
+    if row:sub(-1) == "\r" then
+      return true
+    end
+  end
+  return false
+end
+
 --- The lines [first, last) of the buffer. What no text can hold (bytes that are no UTF-8, NUL) is replaced there.
 function M:lines(first, last)
   local lines = api.nvim_buf_get_lines(self.buf, first, last, true)
@@ -81,6 +90,17 @@ function M:prepare()
     options.modified = modified
   end
   local lines = api.nvim_buf_get_lines(self.buf, 0, -1, true)
+  if options.fileformat == "dos" and not self.crlf and table.concat(lines):find("\r", 1, true) then
+    -- The text of such a file has its CRLFs: else it could not tell which line has one more CR.
+    self:change(function()
+      for i = 1, #lines - (options.eol and 0 or 1) do
+        lines[i] = lines[i] .. "\r"
+      end
+      api.nvim_buf_set_lines(self.buf, 0, -1, true, lines)
+      options.fileformat = "unix"
+    end)
+    options.modified = modified -- the same bytes
+  end
   self.carried_returns = options.fileformat == "unix" and #lines > 0 and lines[1]:sub(-1) == "\r"
 end
 
@@ -93,19 +113,66 @@ function M:give_back()
   self.options = nil
 end
 
---- The line ends that the first correction told us: meerkat shares a file of CRLFs as LFs, a mixed one as it is.
+--- Set 'fileformat', whether or not the buffer may be changed.
+function M:write_as(form)
+  if vim.bo[self.buf].fileformat ~= form then
+    self:change(function()
+      vim.bo[self.buf].fileformat = form
+    end)
+  end
+end
+
+--- How the lines of the file end: meerkat shares a file of CRLFs as LFs, and any other as it is. Whatever Neovim
+--- took it for, and whatever it is from now on, the buffer is written so.
+function M:set_line_ends(crlf)
+  if self.state ~= "open" or not api.nvim_buf_is_loaded(self.buf) then
+    return
+  end
+  self.crlf = crlf
+  local form = crlf and "dos" or "unix"
+  if vim.bo[self.buf].fileformat == form then
+    return
+  end
+  local clean = not vim.bo[self.buf].modified
+  self:write_as(form)
+  if clean then
+    self.user_dirty = false
+  end
+  self.folder:changed_by_others(self, clean)
+end
+
+--- Before the buffer is written: has the user set 'fileformat'? Then everyone's file gets these line ends.
+function M:tell_line_ends()
+  local options = vim.bo[self.buf]
+  local form = options.fileformat
+  if self.crlf == nil and form ~= "mac" then
+    return
+  end
+  local was = self.crlf and "dos" or "unix"
+  local why
+  if form == was then
+    return
+  elseif form == "mac" then
+    why = "a file with 'fileformat' mac is not live"
+  elseif form == "dos" and has_returns(api.nvim_buf_get_lines(self.buf, 0, -1, true)) then
+    why = "a line has a CR at its end; ':%s/\\r$//' takes them away"
+  end
+  if why then
+    self:write_as(was)
+    return self.folder:tell(("'fileformat' stays %s: %s"):format(was, why), vim.log.levels.WARN)
+  end
+  self.crlf = form == "dos"
+  self.folder:request("line_ends", { uri = self.uri, crlf = self.crlf }, function() end)
+end
+
+--- The same from the first correction, while the server has not told us, or never does.
 function M:set_fileformat()
   local options = vim.bo[self.buf]
-  local returns = 0
-  for _, row in ipairs(self.rows) do
-    if row:sub(-1) == "\r" then
-      returns = returns + 1
-    end
-  end
-  if options.fileformat == "dos" and returns > 0 then
-    options.fileformat = "unix"
-  elseif options.fileformat == "unix" and self.carried_returns and returns == 0 then
-    options.fileformat = "dos"
+  local returns = has_returns(self.rows)
+  if options.fileformat == "dos" and returns then
+    self:write_as("unix")
+  elseif options.fileformat == "unix" and self.carried_returns and not returns then
+    self:write_as("dos")
   end
 end
 

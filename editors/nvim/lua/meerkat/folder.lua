@@ -78,7 +78,7 @@ function Folder:ensure()
     end
   end)
   self.process = this
-  this:request("initialize", { version = PROTOCOL, extensions = { "moved", "closed", "people", "live" } }, function(problem)
+  this:request("initialize", { version = PROTOCOL, extensions = { "moved", "closed", "people", "live", "line_ends" } }, function(problem)
     if problem then
       self.problem = problem.message -- an older server: it works without what the extensions add
     end
@@ -203,6 +203,8 @@ function Folder:hear(method, params)
     found:receive(params.revision, params.delta)
   elseif method == "live" then
     self:live(found, params.live == true)
+  elseif method == "line_ends" then
+    found:set_line_ends(params.crlf == true)
   elseif method == "moved" and is_name(params.to) then
     self:moved(found, params.to)
   elseif method == "closed" then

@@ -34,6 +34,7 @@ function M.attach(session)
   on("BufWritePre", function(event)
     if session.state == "open" and vim.fn.fnamemodify(event.match, ":p") == api.nvim_buf_get_name(buf) then
       M.before_write(session)
+      session:tell_line_ends()
     end
   end)
   on("BufWritePost", function()
@@ -57,9 +58,9 @@ function M.before_write(session)
   if not now or not session.disk or now == session.disk then
     return
   end
-  local before = session.server_revision
+  local before, crlf = session.server_revision, session.crlf
   vim.wait(GRACE_BY_HAND, function()
-    return session.server_revision > before
+    return session.server_revision > before or session.crlf ~= crlf
   end, 10)
   if session.state == "open" then
     M.put(session)
@@ -129,9 +130,14 @@ end
 --- Write the buffer as it is, silently.
 function M.put(session)
   local buf = session.buf
+  local readonly = vim.bo[buf].readonly -- `:write!` would forget it
   local ok, problem = pcall(api.nvim_buf_call, buf, function()
+    session:tell_line_ends()
     vim.cmd("silent noautocmd lockmarks keepalt write!")
   end)
+  if readonly then
+    vim.bo[buf].readonly = true
+  end
   if ok then
     session.disk = state_of(buf)
     session.user_dirty = false

@@ -69,6 +69,7 @@ function Session:open(base)
   self.opening = (self.opening or 0) + 1
   local opening = self.opening
   self.corrected = false
+  self.crlf = nil -- what the server says of the file's line ends, if it does
   if self.undo then
     self.undo:clear()
   end
@@ -442,7 +443,7 @@ function Session:apply(delta)
     return nil, tostring(problem)
   end
   self:set_places(places)
-  if self.server_revision == 1 then
+  if self.server_revision == 1 and self.crlf == nil then
     self:set_fileformat()
   end
   if clean then
