@@ -400,8 +400,10 @@ def test_a_rule_stops_it_and_its_end_brings_all_together(pair: Pair, meerkat: Me
     other.close()
 
     status = meerkat("db", "status", alice)
+    query = meerkat("db", "query", alice, "SELECT 1")
     off = meerkat("db", "off", alice)
     assert (status.returncode, "A rule of this folder ignores it" in status.stdout) == (0, True)
+    assert (query.returncode, "A rule of this folder ignores it" in query.stderr) == (1, True)
     assert (off.returncode, "is ignored here" in off.stderr) == (1, True)
     rules.unlink()
     for peer in (pair.alice, pair.bob):

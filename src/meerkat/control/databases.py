@@ -119,6 +119,8 @@ class Databases:
         try:
             return await self._ask(request)
         except MeerkatError as error:
+            if isinstance(request, schema.DbOff | schema.DbOn):
+                raise  # it says what is in the way of that
             if why := self._why_not(getattr(request, "path", "")):
                 raise MeerkatError(why) from error
             raise
@@ -128,7 +130,10 @@ class Databases:
         if not path or any(one == path for one, _, _ in self._desk.rows.databases()):
             return ""
         problems = self._desk.describe()["problems"]
-        return next((f"{path}: {one['text']}" for one in problems if one["path"] == path), "")
+        texts = [one["text"] for one in problems if one["path"] == path]
+        listed = self._desk.requests.databases()
+        texts += [NOT_OPEN.get(one["state"], "") for one in listed if one["path"] == path]
+        return next((f"{path}: {text}" for text in texts if text), "")
 
     async def _ask(self, request: schema.DatabaseRequest) -> dict[str, Any]:
         match request:
