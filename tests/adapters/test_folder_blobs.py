@@ -174,6 +174,18 @@ def test_a_blob_over_a_file_and_jobs_behind_it(case: FolderCase) -> None:
     wait_until(lambda: not list((case.state / "replaced").iterdir()))
 
 
+def test_what_was_given_up_long_ago_is_removed(tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    with FolderCase(root) as case:
+        prepare(case)
+    part = root / ".meerkat" / "incoming" / f"{BLOB.hex()}.part"
+    with FolderCase(root):
+        assert part.exists()
+    os.utime(part, (0, 0))
+    with FolderCase(root):
+        assert not part.exists()
+
+
 def test_a_blob_where_something_else_stands_stays_incoming(case: FolderCase) -> None:
     prepare(case)
     store(case, *range(len(CHUNKS)))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +26,13 @@ from .outcome import outcome_of
 __all__ = ["Incoming", "part_name"]
 
 READ_BYTES = 1024 * 1024
+STALE_SECONDS = 30 * 24 * 3600.0  # without a chunk: it was given up. Else it is fetched anew; guess
+PART = ".part"
 
 
 def part_name(blob: ContentHash) -> str:
     """The incoming file's name."""
-    return blob.hex() + ".part"
+    return blob.hex() + PART
 
 
 @dataclass(slots=True)
@@ -50,6 +54,19 @@ class Incoming:
         self.descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self._read_chunk = read_chunk
         self._parts: dict[ContentHash, _Part] = {}
+        with suppress(OSError):
+            self._remove_stale(time.time() - STALE_SECONDS)
+
+    def _remove_stale(self, before: float) -> None:
+        """What nobody has wanted since then takes room for nothing."""
+        with os.scandir(self.descriptor) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if entry.name.endswith(PART) and entry.stat(follow_symlinks=False).st_mtime < before
+            ]
+        for name in names:
+            os.unlink(name, dir_fd=self.descriptor)
 
     def close(self) -> None:
         """Close all files; they stay for next time."""
