@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -147,9 +147,9 @@ def test_many_requests_at_once_keep_their_order(notes: ServedFolder):
 
 
 def test_when_the_process_ends_everybody_hears_it(tmp_path: Path):
-    async def wait_end(pool: meerkat.Pool) -> None:
+    async def wait_end(pool: meerkat.Pool, messages: AsyncIterator[meerkat.Message]) -> None:
         with pytest.raises(NotRunning):
-            async for _ in pool.messages():
+            async for _ in messages:
                 pass
         with pytest.raises(NotRunning):
             await pool.publish(b"")
@@ -157,7 +157,9 @@ def test_when_the_process_ends_everybody_hears_it(tmp_path: Path):
     async def story() -> None:
         with served_folder(tmp_path) as notes:
             pool = await meerkat.Pool(notes.folder).__aenter__()
-            waiting = asyncio.ensure_future(wait_end(pool))
+            messages = pool.messages()
+            await messages.wait_listening()  # else the served end may never accept the connection
+            waiting = asyncio.ensure_future(wait_end(pool, messages))
             await pool.status()
         await waiting
         await pool.__aexit__()
